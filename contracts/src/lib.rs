@@ -1,0 +1,7 @@
+//! Bindings, EIP-712 types and units: the one language all sides share.
+
+pub mod bindings;
+pub mod deployment;
+pub mod fills;
+pub mod relay;
+pub mod units;

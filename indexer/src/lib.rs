@@ -1,0 +1,1 @@
+//! Follows Lockstep logs through reorgs into the store and derives NAV curves and statistics.

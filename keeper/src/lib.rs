@@ -1,0 +1,1 @@
+//! Watches masters, plans, submits and confirms batches.
