@@ -2,6 +2,7 @@
 
 pub mod bindings;
 pub mod deployment;
+pub mod digest;
 pub mod fills;
 pub mod relay;
 pub mod units;
