@@ -4,12 +4,14 @@ pragma solidity ^0.8.30;
 import {IPerpBaseToken} from "../../contracts/venues/perp-v2/interfaces/IPerpV2.sol";
 import {PerpMarket, PerpV2Deployer} from "./PerpV2Deployer.sol";
 import {MarketMaker} from "./local/MarketMaker.sol";
+import {SettableAggregator} from "./local/SettableAggregator.sol";
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {Script} from "forge-std/Script.sol";
 
 /// @title Perp v2, Permit2 and USDC on a local anvil
 /// @notice Two calls, because half an hour of chain time lies between them: `run()` deploys and writes the addresses,
-/// then the clock moves ({PRICE_HISTORY} + 1 seconds and a block), then `seed()` provides the liquidity.
-/// Addresses go to, and are read from, the file that LOCKSTEP_VENUE names (`.lockstep/venue.json`).
+/// `seed()` moves the clock and provides the liquidity. Addresses go to, and are read from, the file that
+/// LOCKSTEP_VENUE names (`.lockstep/venue.json`). How to call it: `script/README.md`.
 contract DeployLocalVenue is PerpV2Deployer, Script {
     function run() external {
         vm.rpc("anvil_setCode", string.concat('["', vm.toString(PERMIT2), '","', vm.toString(_permit2Code()), '"]'));
@@ -24,11 +26,20 @@ contract DeployLocalVenue is PerpV2Deployer, Script {
     function seed() external {
         string memory json = vm.readFile(_path());
         perp.marketMaker = MarketMaker(vm.parseJsonAddress(json, ".marketMaker"));
-        ethMarket.baseToken = IPerpBaseToken(vm.parseJsonAddress(json, ".markets.ETH.baseToken"));
-        btcMarket.baseToken = IPerpBaseToken(vm.parseJsonAddress(json, ".markets.BTC.baseToken"));
+        ethMarket = _read(json, ".markets.ETH");
+        btcMarket = _read(json, ".markets.BTC");
+        _passTime();
         vm.startBroadcast();
         _provideLiquidity(MAKER_QUOTE, MAKER_COLLATERAL);
         vm.stopBroadcast();
+    }
+
+    /// @dev To the wall clock, or to the end of {PRICE_HISTORY} where that is later.
+    function _passTime() private {
+        uint256 time = Math.max(vm.unixTime() / 1000, block.timestamp + PRICE_HISTORY + 1);
+        vm.rpc("evm_setTime", string.concat("[", vm.toString(time), "]"));
+        vm.rpc("evm_mine", "[]");
+        vm.rollFork(vm.getBlockNumber() + 1);
     }
 
     function _write(uint256 startBlock) private {
@@ -64,6 +75,11 @@ contract DeployLocalVenue is PerpV2Deployer, Script {
         vm.serializeAddress(key, "pool", address(m.pool));
         vm.serializeAddress(key, "aggregator", address(m.aggregator));
         return vm.serializeAddress(key, "priceFeed", m.priceFeed);
+    }
+
+    function _read(string memory json, string memory key) private pure returns (PerpMarket memory m) {
+        m.baseToken = IPerpBaseToken(vm.parseJsonAddress(json, string.concat(key, ".baseToken")));
+        m.aggregator = SettableAggregator(vm.parseJsonAddress(json, string.concat(key, ".aggregator")));
     }
 
     function _path() private view returns (string memory) {

@@ -166,10 +166,15 @@ abstract contract PerpV2Deployer is CommonBase {
         sequencerFeed = new SettableAggregator("L2 sequencer uptime", 0, 0);
     }
 
-    /// @notice Liquidity for both markets, once the pools are {PRICE_HISTORY} old.
+    /// @notice Fresh prices and liquidity for both markets, once the pools are {PRICE_HISTORY} old.
     function _provideLiquidity(uint256 quote, uint256 collateral) internal {
-        perp.marketMaker.provide(address(ethMarket.baseToken), collateral, quote, MAKER_HALF_RANGE);
-        perp.marketMaker.provide(address(btcMarket.baseToken), collateral, quote, MAKER_HALF_RANGE);
+        _provideLiquidity(ethMarket, quote, collateral);
+        _provideLiquidity(btcMarket, quote, collateral);
+    }
+
+    function _provideLiquidity(PerpMarket memory market, uint256 quote, uint256 collateral) internal {
+        market.aggregator.set(market.aggregator.latestAnswer());
+        perp.marketMaker.provide(address(market.baseToken), collateral, quote, MAKER_HALF_RANGE);
     }
 
     // --- Parts --------------------------------------------------------------------------------------------------
