@@ -1,0 +1,3 @@
+//! From decoded events to rows.
+
+pub mod statistics;
