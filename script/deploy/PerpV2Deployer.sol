@@ -136,23 +136,29 @@ abstract contract PerpV2Deployer is CommonBase {
 
     /// @notice As {_deployVenue}, with a depth of one's own: quote (18) and maker's collateral (6) per market.
     function _deployVenue(uint256 makerQuote, uint256 makerCollateral) internal {
-        if (block.timestamp < 1e9) vm.warp(1_790_000_000);
+        if (vm.getBlockTimestamp() < 1e9) vm.warp(1_790_000_000);
         vm.etch(PERMIT2, _permit2Code());
         _deployContracts(address(this));
-        vm.warp(block.timestamp + PRICE_HISTORY + 1);
+        _wait(PRICE_HISTORY + 1);
         _provideLiquidity(makerQuote, makerCollateral);
     }
 
     /// @notice Sets the index price (8 decimals) one second from now and takes the market along.
     function _setPrice(PerpMarket memory market, int256 answer) internal {
-        vm.warp(block.timestamp + 1);
-        perp.marketMaker.setPrice(address(market.baseToken), market.aggregator, answer);
+        _wait(1);
+        perp.marketMaker.setPrice(address(market.baseToken), answer);
     }
 
     /// @notice Sets the index price (8 decimals) one second from now and leaves the market where it is.
     function _setIndexPrice(PerpMarket memory market, int256 answer) internal {
-        vm.warp(block.timestamp + 1);
-        market.aggregator.set(answer);
+        _wait(1);
+        perp.marketMaker.setIndexPrice(address(market.baseToken), answer);
+    }
+
+    /// @notice Lets time pass. The IR optimiser takes `block.timestamp` for constant within a call and hoists it out of
+    /// a loop: tests that warp must ask {Vm-getBlockTimestamp} instead.
+    function _wait(uint256 time) internal {
+        vm.warp(vm.getBlockTimestamp() + time);
     }
 
     // --- The two steps, for a local chain -----------------------------------------------------------------------
@@ -173,7 +179,7 @@ abstract contract PerpV2Deployer is CommonBase {
     }
 
     function _provideLiquidity(PerpMarket memory market, uint256 quote, uint256 collateral) internal {
-        market.aggregator.set(market.aggregator.latestAnswer());
+        perp.marketMaker.setIndexPrice(address(market.baseToken), market.aggregator.latestAnswer());
         perp.marketMaker.provide(address(market.baseToken), collateral, quote, MAKER_HALF_RANGE);
     }
 

@@ -349,6 +349,10 @@ interface IPerpChainlinkPriceFeed {
     /// @notice The price the venue uses now and when the oracle gave it: the way to check staleness.
     function getLatestOrCachedPrice() external view returns (uint256 price, uint256 updatedAt);
     function isTimedOut() external view returns (bool);
+    /// @notice Takes the aggregator's latest answer into the price history. Anyone may; CPF_NU if there is none newer.
+    /// @dev An answer not taken in counts in a TWAP only from the TWAP's start on, far too much: whoever moves an
+    /// aggregator must call this (or trade).
+    function update() external;
     function getAggregator() external view returns (address);
     function decimals() external view returns (uint8);
 }
