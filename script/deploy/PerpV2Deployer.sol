@@ -146,13 +146,13 @@ abstract contract PerpV2Deployer is CommonBase {
     /// @notice Sets the index price (8 decimals) one second from now and takes the market along.
     function _setPrice(PerpMarket memory market, int256 answer) internal {
         _wait(1);
-        perp.marketMaker.setPrice(address(market.baseToken), answer);
+        perp.marketMaker.setPrice(address(market.baseToken), market.aggregator, answer);
     }
 
     /// @notice Sets the index price (8 decimals) one second from now and leaves the market where it is.
     function _setIndexPrice(PerpMarket memory market, int256 answer) internal {
         _wait(1);
-        perp.marketMaker.setIndexPrice(address(market.baseToken), answer);
+        perp.marketMaker.setIndexPrice(address(market.baseToken), market.aggregator, answer);
     }
 
     /// @notice Lets time pass. The IR optimiser takes `block.timestamp` for constant within a call and hoists it out of
@@ -179,7 +179,7 @@ abstract contract PerpV2Deployer is CommonBase {
     }
 
     function _provideLiquidity(PerpMarket memory market, uint256 quote, uint256 collateral) internal {
-        perp.marketMaker.setIndexPrice(address(market.baseToken), market.aggregator.latestAnswer());
+        perp.marketMaker.setIndexPrice(address(market.baseToken), market.aggregator, market.aggregator.latestAnswer());
         perp.marketMaker.provide(address(market.baseToken), collateral, quote, MAKER_HALF_RANGE);
     }
 

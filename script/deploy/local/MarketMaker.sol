@@ -64,20 +64,18 @@ contract MarketMaker {
     /// @notice Sets the oracle's answer (8 decimals), has the venue take it in, and lets the market follow as far as the
     /// venue allows at once. At most one a second.
     /// @return followed whether the pool is at the index now (else call {follow} again 15 s later)
-    function setPrice(address base, int256 answer) external returns (bool followed) {
-        setIndexPrice(base, answer);
+    function setPrice(address base, SettableAggregator aggregator, int256 answer) external returns (bool followed) {
+        setIndexPrice(base, aggregator, answer);
         try this.follow(base) {
             followed = true;
         } catch {}
     }
 
     /// @notice As {setPrice}, leaving the market where it is.
-    function setIndexPrice(address base, int256 answer) public {
+    function setIndexPrice(address base, SettableAggregator aggregator, int256 answer) public {
+        aggregator.set(answer);
         address dispatcher = IPerpBaseToken(base).getPriceFeed();
-        IPerpChainlinkPriceFeed feed =
-            IPerpChainlinkPriceFeed(IPerpPriceFeedDispatcher(dispatcher).getChainlinkPriceFeedV3());
-        SettableAggregator(feed.getAggregator()).set(answer);
-        feed.update();
+        IPerpChainlinkPriceFeed(IPerpPriceFeedDispatcher(dispatcher).getChainlinkPriceFeedV3()).update();
     }
 
     /// @notice Trades the pool to the index price. Reverts EX_OPLAS for more than about 10 % in 15 s.

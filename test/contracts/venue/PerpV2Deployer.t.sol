@@ -4,6 +4,8 @@ pragma solidity ^0.8.30;
 import {IPerpClearingHouse} from "../../../contracts/venues/perp-v2/interfaces/IPerpV2.sol";
 import {IPerpAdmin, PerpMarket, PerpV2, PerpV2Deployer} from "../../../script/deploy/PerpV2Deployer.sol";
 import {SettableAggregator} from "../../../script/deploy/local/SettableAggregator.sol";
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+import {SignedMath} from "@openzeppelin/contracts/utils/math/SignedMath.sol";
 import {Test} from "forge-std/Test.sol";
 
 /// @dev A contract that trades for itself, as a strategy vault will.
@@ -32,7 +34,7 @@ contract Trader {
                     baseToken: market,
                     isBaseToQuote: base < 0,
                     isExactInput: base < 0,
-                    amount: uint256(base < 0 ? -base : base),
+                    amount: SignedMath.abs(base),
                     oppositeAmountBound: 0,
                     deadline: block.timestamp,
                     sqrtPriceLimitX96: 0,
@@ -64,6 +66,9 @@ contract Trader {
 }
 
 contract PerpV2DeployerTest is PerpV2Deployer, Test {
+    using SafeCast for int256;
+    using SafeCast for uint256;
+
     Trader internal trader;
     address internal eth;
     address internal btc;
@@ -116,7 +121,7 @@ contract PerpV2DeployerTest is PerpV2Deployer, Test {
     function test_history_outlastsATradeEverySecond() public {
         vm.pauseGasMetering();
         for (uint256 i = 0; i < 1860; ++i) {
-            _setPrice(ethMarket, int256(2000e8 + (i % 7) * 1e8));
+            _setPrice(ethMarket, (2000e8 + (i % 7) * 1e8).toInt256());
         }
         trader.trade(eth, 1e18);
     }
@@ -129,7 +134,7 @@ contract PerpV2DeployerTest is PerpV2Deployer, Test {
         // 20,000 and the fee of 0.1 %, the impact being in the eighth digit.
         assertApproxEqRel(quote, 20_020e18, 1e13);
         assertEq(_size(), 10e18);
-        assertEq(_openNotional(), -int256(quote));
+        assertEq(_openNotional(), -quote.toInt256());
         assertEq(_owed(), 0);
 
         (base, quote) = trader.close(eth);
@@ -146,7 +151,7 @@ contract PerpV2DeployerTest is PerpV2Deployer, Test {
         assertEq(base, 10e18);
         assertApproxEqRel(quote, 19_980e18, 1e13);
         assertEq(_size(), -10e18);
-        assertEq(_openNotional(), int256(quote));
+        assertEq(_openNotional(), quote.toInt256());
 
         trader.trade(eth, 10e18);
         assertEq(_size(), 0);
@@ -158,17 +163,19 @@ contract PerpV2DeployerTest is PerpV2Deployer, Test {
         trader.deposit(100_000_000e6);
         for (uint256 i = 0; i < amounts.length; ++i) {
             int256 amount = bound(amounts[i], -20_000e18, 20_000e18);
-            if (_abs(amount) < 1e6) continue;
+            if (SignedMath.abs(amount) < 1e6) continue;
             _wait(waits[i]);
             // The 10 % a position may move the market in 15 s.
-            if (_abs(_size() + amount) > 50_000e18) continue;
+            if (SignedMath.abs(_size() + amount) > 50_000e18) continue;
             trader.settleFunding();
             (int256 cash, int256 size) = (_cash(), _size());
             (uint256 base, uint256 quote) = trader.trade(eth, amount);
-            assertApproxEqAbs(base, _abs(amount), 1);
-            if (_size() != 0) assertEq(_size(), size + (amount > 0 ? int256(base) : -int256(base)));
+            assertApproxEqAbs(base, SignedMath.abs(amount), 1);
+            if (_size() != 0) assertEq(_size(), size + (amount > 0 ? base.toInt256() : -base.toInt256()));
             // Closing leaves less than 10 wei behind, which the venue forgets.
-            assertApproxEqAbs(_cash(), cash + (amount > 0 ? -int256(quote) : int256(quote)), _size() == 0 ? 10 : 0);
+            assertApproxEqAbs(
+                _cash(), cash + (amount > 0 ? -quote.toInt256() : quote.toInt256()), _size() == 0 ? 10 : 0
+            );
         }
     }
 
@@ -181,9 +188,9 @@ contract PerpV2DeployerTest is PerpV2Deployer, Test {
         trader.settleFunding();
         (int256 cash, int256 owed) = (_cash(), _owed());
         (, uint256 quote) = trader.trade(eth, -4e18);
-        assertEq(_owed(), owed + int256(quote) + openNotional * 4 / 10);
+        assertEq(_owed(), owed + quote.toInt256() + openNotional * 4 / 10);
         assertEq(_openNotional(), openNotional - openNotional * 4 / 10);
-        assertEq(_cash(), cash + int256(quote));
+        assertEq(_cash(), cash + quote.toInt256());
     }
 
     function test_flip_realisesTheOldPosition() public {
@@ -195,8 +202,8 @@ contract PerpV2DeployerTest is PerpV2Deployer, Test {
         int256 owed = _owed();
         (, uint256 quote) = trader.trade(eth, -30e18);
         assertEq(_size(), -20e18);
-        assertEq(_owed(), owed + int256(quote) / 3 + openNotional);
-        assertEq(_openNotional(), int256(quote) - int256(quote) / 3);
+        assertEq(_owed(), owed + quote.toInt256() / 3 + openNotional);
+        assertEq(_openNotional(), quote.toInt256() - quote.toInt256() / 3);
     }
 
     function test_withdraw_settlesRealisedProfitRoundedDown() public {
@@ -212,8 +219,8 @@ contract PerpV2DeployerTest is PerpV2Deployer, Test {
         int256 settled = 10_000e6 + owed / 1e12 - (owed % 1e12 == 0 ? int256(0) : int256(1));
         assertEq(perp.vault.getBalance(address(trader)), settled);
 
-        trader.withdraw(uint256(settled));
-        assertEq(perp.usdc.balanceOf(address(trader)), uint256(settled));
+        trader.withdraw(settled.toUint256());
+        assertEq(perp.usdc.balanceOf(address(trader)), settled.toUint256());
     }
 
     function test_withdraw_leavesInitialMargin() public {
@@ -252,7 +259,7 @@ contract PerpV2DeployerTest is PerpV2Deployer, Test {
     /// @dev 10 % is as far as the venue lets the pool go in 15 seconds.
     function test_index_bigMovesTakeSteps() public {
         _wait(1);
-        assertFalse(perp.marketMaker.setPrice(eth, 2400e8));
+        assertFalse(perp.marketMaker.setPrice(eth, ethMarket.aggregator, 2400e8));
         assertEq(ethMarket.baseToken.getIndexPrice(0), 2400e18);
         assertTrue(perp.exchange.isOverPriceSpread(eth));
     }
@@ -311,7 +318,7 @@ contract PerpV2DeployerTest is PerpV2Deployer, Test {
         _fall(1880e8);
         int256 value = perp.clearingHouse.getAccountValue(address(trader));
         int256 cash = _cash() - perp.exchange.getAllPendingFundingPayment(address(trader));
-        int256 markPrice = int256(perp.accountBalance.getMarkPrice(eth));
+        int256 markPrice = perp.accountBalance.getMarkPrice(eth).toInt256();
         liquidator.liquidate(address(trader), eth);
         assertEq(_size(), 24e18);
         // Sold at the mark price, less 2.5 %.
@@ -391,10 +398,6 @@ contract PerpV2DeployerTest is PerpV2Deployer, Test {
 
     function _cash() private view returns (int256) {
         return perp.vault.getBalance(address(trader)) * 1e12 + _owed() + _openNotional();
-    }
-
-    function _abs(int256 x) private pure returns (uint256) {
-        return uint256(x < 0 ? -x : x);
     }
 
     function _assertPermit2Domain(uint256 chainId) private {
