@@ -39,6 +39,8 @@ interface IMasterRegistry {
     event TermsApplied(uint256 indexed strategyId, Terms terms);
     event SourceChanged(uint256 indexed strategyId, address source);
     event KeeperSet(address indexed keeper, bool allowed);
+    /// @notice The code that vaults created from now on are clones of. Existing vaults never change.
+    event VaultImplementationSet(address indexed implementation);
 
     error UnknownStrategy(uint256 strategyId);
     error UnknownVenue(address venue);
@@ -54,9 +56,13 @@ interface IMasterRegistry {
 
     /// @notice Registers the caller as a master. Followed from the next block.
     /// @param source on-chain venue account to follow (usually the caller); zero when a keeper attests
-    function register(address venue, address source, string calldata name, uint16[] calldata markets, Terms calldata terms)
-        external
-        returns (uint256 strategyId, address vault);
+    function register(
+        address venue,
+        address source,
+        string calldata name,
+        uint16[] calldata markets,
+        Terms calldata terms
+    ) external returns (uint256 strategyId, address vault);
 
     /// @notice Adds a shard to the caller's strategy.
     function addVault(uint256 strategyId) external returns (address vault);
@@ -71,6 +77,12 @@ interface IMasterRegistry {
     function strategy(uint256 strategyId) external view returns (Strategy memory);
     function termsOf(uint256 strategyId) external view returns (Terms memory);
     function strategyOf(address vault) external view returns (uint256 strategyId);
+    /// @notice What a venue proof needs and no more.
+    /// @param market local market index
+    function sourceOf(uint256 strategyId, uint8 market)
+        external
+        view
+        returns (address venue, address source, bytes32 venueMarket);
     function listing(address venue, uint16 listingId) external view returns (Market memory);
     function listingCount(address venue) external view returns (uint256);
     function isKeeper(address keeper) external view returns (bool);

@@ -52,9 +52,16 @@ interface IMirrorEngine {
         Proof proof;
     }
 
-    event Followed(address indexed follower, address indexed strategy, uint32 account, bytes32 mandateHash, uint256 nonce);
+    event Followed(
+        address indexed follower, address indexed strategy, uint32 account, bytes32 mandateHash, uint256 nonce
+    );
     event SignalAccepted(
-        uint256 indexed strategyId, uint8 indexed market, uint64 indexed sequence, int256 leverage, uint64 observedAt, Proof proof
+        uint256 indexed strategyId,
+        uint8 indexed market,
+        uint64 indexed sequence,
+        int256 leverage,
+        uint64 observedAt,
+        Proof proof
     );
     event NonceUsed(address indexed follower, address indexed strategy, uint256 nonce);
     event NonceWordCancelled(address indexed follower, address indexed strategy, uint256 word, uint256 mask);
@@ -81,7 +88,9 @@ interface IMirrorEngine {
     function follow(SignedMandate calldata signed, TokenPermit calldata permit) external returns (uint32 account);
 
     /// @notice Many at once; a failing one is skipped with `RelayFailed` and never stops the others.
-    function followMany(SignedMandate[] calldata signed, TokenPermit[] calldata permits) external returns (uint256 accepted);
+    function followMany(SignedMandate[] calldata signed, TokenPermit[] calldata permits)
+        external
+        returns (uint256 accepted);
 
     function stop(Stop calldata intent, bytes calldata signature) external;
     function withdraw(Withdraw calldata intent, bytes calldata signature) external returns (uint256 paid);
@@ -99,9 +108,13 @@ interface IMirrorEngine {
         returns (uint64 batchId, uint256 moved);
 
     /// @notice Keeper proof: stores the attested signal and moves the accounts.
-    function mirrorSigned(address vault, Signal calldata signal, Proof proof, bytes calldata signature, bytes calldata accounts)
-        external
-        returns (uint64 batchId, uint256 moved);
+    function mirrorSigned(
+        address vault,
+        Signal calldata signal,
+        Proof proof,
+        bytes calldata signature,
+        bytes calldata accounts
+    ) external returns (uint64 batchId, uint256 moved);
 
     /// @notice Moves more accounts on the signal already stored (a batch that was cut, a follower who came late).
     /// @dev For a strategy with a source the venue is read again instead: use `mirrorVenue`.

@@ -190,7 +190,8 @@ interface IStrategyVault {
 
     // ---------------------------------------------------------------- Liquidator only
 
-    function forceClose(uint32 account, Cause cause, address rewardTo) external;
+    /// @return notional what was closed, at index prices, USDC 1e6
+    function forceClose(uint32 account, Cause cause, address rewardTo) external returns (uint256 notional);
 
     // ---------------------------------------------------------------- anyone
 

@@ -50,6 +50,9 @@ interface IVenue {
     /// @notice Moves `amount` USDC (1e6) from the vault's venue account to the vault. DELEGATECALL.
     function withdraw(uint256 amount) external;
 
+    /// @notice Turns the position in a market the venue closed for good into cash at `closedPrice`. DELEGATECALL.
+    function settleClosed(bytes32 market) external;
+
     // ---------------------------------------------------------------- views
 
     /// @notice The collateral token (USDC).
@@ -77,6 +80,9 @@ interface IVenue {
 
     /// @notice True while the market takes trades.
     function isOpen(bytes32 market) external view returns (bool);
+
+    /// @notice The price (1e18) at which a market that the venue closed for good settles; 0 while it is not closed.
+    function closedPrice(bytes32 market) external view returns (uint256);
 
     /// @notice Initial and maintenance margin the venue asks of an account, bps of notional.
     function marginRequirementsBps() external view returns (uint256 initialBps, uint256 maintenanceBps);

@@ -1,0 +1,536 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+pragma solidity ^0.8.30;
+
+import {IInsuranceFund} from "../interfaces/IInsuranceFund.sol";
+import {IMasterRegistry} from "../interfaces/IMasterRegistry.sol";
+import {IStrategyVault} from "../interfaces/IStrategyVault.sol";
+import {IVenue} from "../interfaces/IVenue.sol";
+import {Cause, Mandate, Mode, Status, Terms} from "../interfaces/LockstepTypes.sol";
+import {Account, AccountLib, Profile} from "./AccountLib.sol";
+import {LedgerLib} from "./LedgerLib.sol";
+import {LossLib} from "./LossLib.sol";
+import {MathLib} from "./MathLib.sol";
+import {NavLib} from "./NavLib.sol";
+import {Position, PositionLib} from "./PositionLib.sol";
+import {TradeLib} from "./TradeLib.sol";
+import {BPS, MarketState, SIZE_DUST, Snapshot, VaultState, WAD} from "./VaultState.sol";
+import {VenueLib} from "./VenueLib.sol";
+import {SafeTransferLib} from "solady/utils/SafeTransferLib.sol";
+
+/// @title FlowLib
+/// @notice Everything that happens to one account outside a batch: mandates, money in and out, exits, forced closes,
+/// fees.
+library FlowLib {
+    using MathLib for int256;
+    using MathLib for uint256;
+
+    /// @dev Smallest first deposit, USDC 1e6.
+    uint256 internal constant MIN_DEPOSIT = 10e6;
+    /// @dev Share of each deposit that stays in the vault, so that claims and small exits need no venue.
+    uint256 internal constant BUFFER_BPS = 2000;
+    /// @dev Time between two charges of the performance fee by `crystallise`.
+    uint256 internal constant CRYSTALLISE_PERIOD = 30 days;
+    /// @dev Margin kept above the venue's own maintenance requirement, bps of that.
+    uint256 internal constant MAINTENANCE_BUFFER = 12_000;
+    /// @dev Liquidation penalty, bps of the notional closed: half to the caller, half to insurance.
+    uint256 internal constant LIQUIDATION_FEE = 100;
+    /// @dev Worst fill of a liquidation against the index, bps. A price made in a thin market is not accepted.
+    uint256 internal constant LIQUIDATION_SLIPPAGE = 500;
+
+    // ---------------------------------------------------------------- mandates and deposits
+
+    /// @notice See `IStrategyVault.acceptMandate`.
+    function accept(VaultState storage s, Mandate calldata mandate, bytes32 mandateHash)
+        external
+        returns (uint32 account)
+    {
+        if (mandate.strategy != address(this)) revert IStrategyVault.WrongStrategy(mandate.strategy);
+        if (mandate.expiry <= block.timestamp) revert IStrategyVault.MandateExpired(mandate.expiry);
+        if (s.woundUp && mandate.deposit != 0) revert IStrategyVault.StrategyWoundUp();
+
+        account = s.accountOf[mandate.follower];
+        if (account == 0) {
+            if (mandate.deposit < MIN_DEPOSIT) revert IStrategyVault.MandateOutOfRange("deposit");
+            if (s.accountCount == type(uint32).max) revert IStrategyVault.TooManyAccounts();
+            account = ++s.accountCount;
+            s.accountOf[mandate.follower] = account;
+            emit IStrategyVault.AccountOpened(account, mandate.follower);
+        }
+
+        Snapshot memory snap = sync(s);
+        Account a = bounded(s, s.accounts[account], mandate);
+        a = forgetSequence(s, account, LedgerLib.sweep(s, account, a, today()));
+
+        (int256 value,,) = LedgerLib.equity(s, account, a, snap);
+        uint256 netDeposits = s.bases[account].netDeposits();
+        // Coming back after a stop measures stop-loss and take-profit from here.
+        if (a.status() != uint256(Status.Active)) {
+            if (a.status() != uint256(Status.None)) netDeposits = value > 0 ? uint256(value) : 0;
+            a = a.withStatus(Status.Active);
+            emit IStrategyVault.StatusChanged(account, Status.Active);
+        }
+
+        uint256 lastCrystallised = s.profiles[account].lastCrystallised();
+        if (lastCrystallised == 0) lastCrystallised = block.timestamp;
+        s.profiles[account] =
+            AccountLib.profile(mandate.follower, mandate.stopLossBps, mandate.takeProfitBps, lastCrystallised);
+
+        uint256 deposit = mandate.deposit;
+        if (deposit != 0) {
+            NavLib.mint(s, NavLib.ledgerEquity(s, snap), deposit);
+            a = LedgerLib.credit(s, a, deposit);
+            s.idle += uint128(deposit);
+            emit IStrategyVault.Deposited(account, deposit);
+        }
+        s.accounts[account] = a;
+        s.bases[account] = AccountLib.basis(s.bases[account].highWaterMark() + deposit, netDeposits + deposit);
+        emit IStrategyVault.MandateAccepted(account, mandateHash, mandate);
+        if (deposit != 0) {
+            VenueLib.stake(s, deposit - deposit * BUFFER_BPS / BPS);
+            NavLib.record(s, snap);
+        }
+    }
+
+    /// @dev Checks a mandate and writes its bounds, each rounded to the tighter side of its packed field.
+    function bounded(VaultState storage s, Account a, Mandate calldata m) private view returns (Account) {
+        uint256 sizing;
+        if (m.mode == uint8(Mode.ProRata)) {
+            if (m.ratioBps == 0 || m.ratioBps > 100_000) revert IStrategyVault.MandateOutOfRange("ratioBps");
+            sizing = m.ratioBps;
+        } else if (m.mode == uint8(Mode.Fixed)) {
+            sizing = (uint256(m.fixedNotional) / 1e6).min(type(uint32).max);
+            if (sizing == 0) revert IStrategyVault.MandateOutOfRange("fixedNotional");
+        } else {
+            revert IStrategyVault.UnsupportedMode(m.mode);
+        }
+        uint256 leverage = (uint256(m.maxLeverageBps) / 100).min(type(uint16).max);
+        uint256 notional = (uint256(m.maxPositionNotional) / 1e6).min(type(uint32).max);
+        uint256 turnover = (uint256(m.maxDailyTurnover) / 1e6).min(type(uint32).max);
+        if (leverage == 0) revert IStrategyVault.MandateOutOfRange("maxLeverageBps");
+        if (notional == 0) revert IStrategyVault.MandateOutOfRange("maxPositionNotional");
+        if (turnover == 0) revert IStrategyVault.MandateOutOfRange("maxDailyTurnover");
+        if (m.maxSlippageBps > BPS) revert IStrategyVault.MandateOutOfRange("maxSlippageBps");
+        if (m.stopLossBps >= BPS) revert IStrategyVault.MandateOutOfRange("stopLossBps");
+
+        uint256 allowed;
+        for (uint256 i = 0; i < m.allowedMarkets.length; ++i) {
+            uint256 marketPlusOne = s.marketOf[keccak256(bytes(m.allowedMarkets[i]))];
+            if (marketPlusOne == 0) revert IStrategyVault.MarketNotListed(m.allowedMarkets[i]);
+            allowed |= uint256(1) << (marketPlusOne - 1);
+        }
+        if (allowed == 0) revert IStrategyVault.MandateOutOfRange("allowedMarkets");
+
+        return a.withBounds(
+            m.mode,
+            sizing,
+            leverage,
+            m.maxSlippageBps,
+            notional,
+            turnover,
+            uint256(m.expiry).min(type(uint32).max),
+            allowed
+        );
+    }
+
+    /// @dev A new mandate or deposit changes the target: the signal already applied may move the account again.
+    function forgetSequence(VaultState storage s, uint256 account, Account a) private returns (Account) {
+        uint256 count = s.marketCount;
+        for (uint256 m = 0; m < count; ++m) {
+            if (a.touchedMarkets() >> m & 1 == 0) continue;
+            Position p = LedgerLib.position(s, account, m);
+            s.positions[LedgerLib.key(account, m)] = p.withLastSequence(p.lastSequence() ^ 0x80);
+        }
+        return a;
+    }
+
+    // ---------------------------------------------------------------- leaving
+
+    /// @notice Stops an account: the next batches close it.
+    function stop(VaultState storage s, uint256 account) external {
+        setStatus(s, account, Status.Stopped);
+    }
+
+    /// @notice See `IStrategyVault.withdraw`.
+    function withdraw(VaultState storage s, uint256 account, uint256 amount) external returns (uint256 paid) {
+        if (amount == 0) revert IStrategyVault.AmountZero();
+        Snapshot memory snap = sync(s);
+        Account a = chargePerformance(s, snap, account, LedgerLib.sweep(s, account, s.accounts[account], today()));
+        uint256 free = freeMargin(s, snap, account, a).min(s.idle + VenueLib.withdrawable(s));
+        if (amount == type(uint256).max) amount = free;
+        else if (amount > free) revert IStrategyVault.InsufficientFreeMargin(amount, free);
+        paid = pay(s, snap, account, a, amount);
+        NavLib.record(s, snap);
+    }
+
+    /// @notice See `IStrategyVault.exit`.
+    function exit(VaultState storage s, uint256 account, uint256 maxSlippageBps) external returns (uint256 paid) {
+        Snapshot memory snap = sync(s);
+        setStatus(s, account, Status.Stopped);
+        closeAll(s, snap, account, maxSlippageBps, Cause.Exit, true);
+        Account a = LedgerLib.sweep(s, account, s.accounts[account], today());
+        a = chargePerformance(s, snap, account, settleDebt(s, account, a));
+        uint256 free = freeMargin(s, snap, account, a).min(s.idle + VenueLib.withdrawable(s));
+        paid = pay(s, snap, account, a, free);
+        NavLib.record(s, snap);
+    }
+
+    /// @notice See `IStrategyVault.closePosition`.
+    function closePosition(VaultState storage s, uint256 account, uint256 market, uint256 size, uint256 maxSlippageBps)
+        external
+    {
+        if (market >= s.marketCount) revert IStrategyVault.UnknownMarketIndex(uint8(market));
+        Snapshot memory snap = sync(s);
+        (bool ok, bytes memory reason) = close(s, snap, account, market, size, maxSlippageBps, Cause.Exit);
+        if (!ok) TradeLib.bubble(reason);
+        NavLib.record(s, snap);
+    }
+
+    /// @notice See `IStrategyVault.forceClose`.
+    function forceClose(VaultState storage s, uint256 account, Cause cause, address rewardTo)
+        external
+        returns (uint256 notional)
+    {
+        Snapshot memory snap = sync(s);
+        Account a = s.accounts[account];
+        (int256 value, uint256 exposure, bool stale) = LedgerLib.equity(s, account, a, snap);
+        // Nobody is closed by force on a price that is not known.
+        if (stale) revertStale(s, snap, a);
+
+        uint256 slippage = LIQUIDATION_SLIPPAGE;
+        if (cause == Cause.Liquidation) {
+            uint256 maintenance = exposure * maintenanceBps(s) / BPS;
+            if (value >= int256(maintenance)) {
+                revert IStrategyVault.NotLiquidatable(uint32(account), value, maintenance);
+            }
+            setStatus(s, account, Status.Liquidated);
+        } else {
+            requireStop(s, account, a, cause, value);
+            slippage = a.maxSlippageBps();
+            setStatus(s, account, Status.StoppedOut);
+        }
+
+        notional = closeAll(s, snap, account, slippage, cause, false);
+        a = LedgerLib.sweep(s, account, s.accounts[account], today());
+        if (cause == Cause.Liquidation) a = payPenalty(s, account, a, notional, rewardTo);
+        s.accounts[account] = settleDebt(s, account, a);
+        NavLib.record(s, snap);
+    }
+
+    // ---------------------------------------------------------------- fees
+
+    /// @notice See `IStrategyVault.crystallise`.
+    function crystallise(VaultState storage s, uint32[] calldata accounts) external {
+        Snapshot memory snap = sync(s);
+        for (uint256 i = 0; i < accounts.length; ++i) {
+            uint256 account = accounts[i];
+            if (account == 0 || account > s.accountCount) revert IStrategyVault.UnknownAccount(accounts[i]);
+            Profile profile = s.profiles[account];
+            if (block.timestamp < profile.lastCrystallised() + CRYSTALLISE_PERIOD) continue;
+            s.profiles[account] = profile.withLastCrystallised(block.timestamp);
+            s.accounts[account] =
+                chargePerformance(s, snap, account, LedgerLib.sweep(s, account, s.accounts[account], today()));
+        }
+        NavLib.record(s, snap);
+    }
+
+    /// @notice See `IStrategyVault.claimFees`.
+    function claim(VaultState storage s, address who) external returns (uint256 amount) {
+        amount = s.claimable[who];
+        if (amount == 0) revert IStrategyVault.NothingToClaim(who);
+        if (amount > s.idle) {
+            Snapshot memory snap = sync(s);
+            VenueLib.pull(s, snap, amount - s.idle);
+            amount = amount.min(s.idle);
+            if (amount == 0) revert IStrategyVault.NothingToClaim(who);
+        }
+        s.claimable[who] -= amount;
+        s.totalFees -= uint128(amount);
+        s.idle -= uint128(amount);
+        emit IStrategyVault.FeesClaimed(who, amount);
+        if (who == s.insurance) {
+            SafeTransferLib.safeApproveWithRetry(s.usdc, who, amount);
+            IInsuranceFund(who).donate(amount);
+        } else {
+            SafeTransferLib.safeTransfer(s.usdc, who, amount);
+        }
+    }
+
+    // ---------------------------------------------------------------- anyone
+
+    /// @notice See `IStrategyVault.checkpoint`.
+    function checkpoint(VaultState storage s) external returns (uint256 index) {
+        index = NavLib.record(s, sync(s));
+    }
+
+    /// @notice See `IStrategyVault.reconcile`.
+    function reconcile(VaultState storage s, uint256 market) external {
+        if (market >= s.marketCount) revert IStrategyVault.UnknownMarketIndex(uint8(market));
+        LossLib.reconcile(s);
+        NavLib.record(s, VenueLib.read(s, 255));
+    }
+
+    // ---------------------------------------------------------------- views
+
+    /// @notice Bps of exposure below which an account's equity may be liquidated: the venue's, and a fifth more.
+    function maintenanceBps(VaultState storage s) internal view returns (uint256) {
+        (, uint256 maintenance) = IVenue(s.venue).marginRequirementsBps();
+        return maintenance * MAINTENANCE_BUFFER / BPS;
+    }
+
+    /// @notice USDC (1e6) the account could withdraw if the vault had it at hand: never more than its margin, and never
+    /// so much that its positions would break the mandate's leverage or the venue's initial margin.
+    function freeMargin(VaultState storage s, Snapshot memory snap, uint256 account, Account a)
+        internal
+        view
+        returns (uint256)
+    {
+        (int256 value, uint256 exposure,) = LedgerLib.equity(s, account, a, snap);
+        if (value <= 0) return 0;
+        uint256 needed;
+        if (exposure != 0) {
+            (uint256 initial,) = IVenue(s.venue).marginRequirementsBps();
+            needed = (exposure * initial).ceilDivision(BPS).max((exposure * 100).ceilDivision(a.maxLeverage()));
+        }
+        return LedgerLib.margin(s, a).min(uint256(value).floorSub(needed));
+    }
+
+    // ---------------------------------------------------------------- parts
+
+    function today() private view returns (uint256) {
+        return (block.timestamp / 1 days) & 0xff;
+    }
+
+    /// @dev Reads the venue; brings the ledger in line first when it is not.
+    function sync(VaultState storage s) private returns (Snapshot memory snap) {
+        snap = VenueLib.read(s, 255);
+        if (snap.diverged) {
+            LossLib.reconcile(s);
+            snap = VenueLib.read(s, 255);
+        }
+    }
+
+    function refresh(VaultState storage s, Snapshot memory snap) private view {
+        Snapshot memory now_ = VenueLib.read(s, 255);
+        snap.price = now_.price;
+        snap.fundingIndex = now_.fundingIndex;
+        snap.pending = now_.pending;
+        snap.stale = now_.stale;
+    }
+
+    function setStatus(VaultState storage s, uint256 account, Status status) private {
+        Account a = s.accounts[account];
+        if (a.status() == uint256(status)) return;
+        s.accounts[account] = a.withStatus(status);
+        emit IStrategyVault.StatusChanged(uint32(account), status);
+    }
+
+    /// @dev Closes all positions of an account. With `skip`, a market whose venue refuses is left for later; a price
+    /// outside the caller's bound always reverts.
+    function closeAll(
+        VaultState storage s,
+        Snapshot memory snap,
+        uint256 account,
+        uint256 maxSlippageBps,
+        Cause cause,
+        bool skip
+    ) private returns (uint256 notional) {
+        uint256 count = s.marketCount;
+        for (uint256 m = 0; m < count; ++m) {
+            if (s.accounts[account].touchedMarkets() >> m & 1 == 0) continue;
+            uint256 size = LedgerLib.position(s, account, m).size().abs();
+            if (size == 0) continue;
+            (bool ok, bytes memory reason) = close(s, snap, account, m, size, maxSlippageBps, cause);
+            if (ok) {
+                notional += size * snap.price[m] / 1e30;
+                continue;
+            }
+            if (!skip || TradeLib.isPriceLimit(reason)) TradeLib.bubble(reason);
+            // The venue may have closed the market for good: then the ledger pays its closing price.
+            LossLib.reconcile(s);
+            refresh(s, snap);
+        }
+    }
+
+    /// @dev Trades `size` (at most the position) out at the venue and books it to the account alone.
+    function close(
+        VaultState storage s,
+        Snapshot memory snap,
+        uint256 account,
+        uint256 m,
+        uint256 size,
+        uint256 maxSlippageBps,
+        Cause cause
+    ) private returns (bool ok, bytes memory reason) {
+        Position p = LedgerLib.position(s, account, m);
+        int256 held = p.size();
+        size = size.min(held.abs());
+        if (size == 0) return (true, reason);
+
+        IVenue.Fill memory fill;
+        uint256 price;
+        if (size < SIZE_DUST) {
+            // Too small for any venue: given up, at the index price when it has to be bought back.
+            fill.size = held > 0 ? -int256(size) : int256(size);
+            fill.quote = held > 0 ? int256(0) : -int256((size * snap.price[m]).ceilDivision(WAD));
+            (ok, price) = (true, snap.price[m]);
+        } else {
+            uint256 index = snap.price[m];
+            uint256 bound = maxSlippageBps.min(BPS);
+            uint256 lowest = held > 0 ? index * (BPS - bound) / BPS : 0;
+            uint256 highest = held > 0 || bound == BPS ? type(uint256).max : index * (BPS + bound) / BPS;
+            (ok, fill, price, reason) =
+                TradeLib.trade(s, snap, m, held > 0 ? -int256(size) : int256(size), lowest, highest);
+            if (!ok) return (false, reason);
+        }
+        book(s, snap, account, m, p, fill, price, cause);
+    }
+
+    function book(
+        VaultState storage s,
+        Snapshot memory snap,
+        uint256 account,
+        uint256 m,
+        Position p,
+        IVenue.Fill memory fill,
+        uint256 price,
+        Cause cause
+    ) private {
+        MarketState storage market = s.markets[m];
+        int256 index = snap.fundingIndex[m];
+        int256 size = p.size() + fill.size;
+        uint256 fee = fill.fee.ceilDivision(1e12);
+        int256 quoteDelta = fill.quote.divDown(1e12) - int256(fee) - p.pendingFunding(index);
+        uint256 turnover =
+            (p.turnoverOn(today()) + (fill.size.abs() * snap.price[m]).ceilDivision(1e36)).min(type(uint32).max);
+
+        s.positions[LedgerLib.key(account, m)] = PositionLib.pack(
+            size, LedgerLib.clamp(p.quote() + quoteDelta), index, turnover, today(), market.generation, p.lastSequence()
+        );
+        LedgerLib.moveSize(market, p.size(), size);
+        market.fundingCost += size * index - p.size() * p.fundingIndex();
+        s.totalQuote += quoteDelta;
+        emit IStrategyVault.AccountFilled(
+            uint32(account), uint8(m), cause, fill.size, quoteDelta, fee, price, snap.price[m], index
+        );
+    }
+
+    /// @dev An account that is flat and still owes: the debt is booked, the account starts at zero.
+    function settleDebt(VaultState storage s, uint256 account, Account a) private returns (Account) {
+        uint256 owed;
+        uint256 count = s.marketCount;
+        for (uint256 m = 0; m < count; ++m) {
+            if (a.touchedMarkets() >> m & 1 == 0) continue;
+            Position p = LedgerLib.position(s, account, m);
+            if (p.size() != 0) return a;
+            if (p.quote() < 0) owed += uint256(-p.quote());
+        }
+        if (owed == 0) return a;
+        for (uint256 m = 0; m < count; ++m) {
+            if (a.touchedMarkets() >> m & 1 == 0) continue;
+            uint256 key = LedgerLib.key(account, m);
+            s.positions[key] = s.positions[key].withQuote(0);
+        }
+        s.totalQuote += int256(owed);
+        // Saved first: absorbing calls the insurance fund.
+        s.accounts[account] = a;
+        LossLib.absorb(s, account, owed);
+        return a;
+    }
+
+    /// @dev Charges the performance fee on equity above the high-water mark, as far as the margin goes.
+    function chargePerformance(VaultState storage s, Snapshot memory snap, uint256 account, Account a)
+        private
+        returns (Account)
+    {
+        (int256 value,, bool stale) = LedgerLib.equity(s, account, a, snap);
+        uint256 mark = s.bases[account].highWaterMark();
+        if (stale || value <= int256(mark)) return a;
+        uint256 rate = IMasterRegistry(s.registry).termsOf(s.strategyId).performanceFeeBps;
+        uint256 profit = uint256(value) - mark;
+        uint256 fee = (profit * rate / BPS).min(LedgerLib.margin(s, a));
+        if (fee == 0) return a;
+        NavLib.burn(s, NavLib.ledgerEquity(s, snap), fee);
+        a = LedgerLib.debit(s, a, fee);
+        s.claimable[s.master] += fee;
+        s.totalFees += uint128(fee);
+        mark = uint256(value) - fee;
+        s.bases[account] = AccountLib.basis(mark, s.bases[account].netDeposits());
+        emit IStrategyVault.PerformanceFeeCharged(uint32(account), profit, fee, mark);
+        return a;
+    }
+
+    /// @dev Pays the follower, and nobody else, from idle cash first. Everything is booked before the token moves.
+    function pay(VaultState storage s, Snapshot memory snap, uint256 account, Account a, uint256 amount)
+        private
+        returns (uint256 paid)
+    {
+        uint256 rounding;
+        if (amount > s.idle) {
+            uint256 pulled = VenueLib.pull(s, snap, amount - s.idle);
+            amount = amount.min(s.idle);
+            // The venue rounds its books down by up to one unit at a withdrawal; who caused it bears it.
+            if (pulled != 0 && amount != 0) rounding = 1;
+        }
+        paid = amount - rounding;
+        if (amount != 0) {
+            (int256 value,,) = LedgerLib.equity(s, account, a, snap);
+            uint256 equity = value > 0 ? uint256(value) : 0;
+            uint256 left = equity.floorSub(amount);
+            uint256 mark = s.bases[account].highWaterMark();
+            uint256 net = s.bases[account].netDeposits();
+            if (equity != 0) {
+                s.bases[account] = AccountLib.basis((mark * left).ceilDivision(equity), net * left / equity);
+            }
+            NavLib.burn(s, NavLib.ledgerEquity(s, snap), amount);
+            a = LedgerLib.debit(s, a, amount);
+        }
+        s.accounts[account] = a;
+        if (paid == 0) return 0;
+        s.idle -= uint128(paid);
+        address follower = s.profiles[account].follower();
+        emit IStrategyVault.Withdrawn(uint32(account), follower, paid);
+        SafeTransferLib.safeTransfer(s.usdc, follower, paid);
+    }
+
+    /// @dev The penalty comes out of what the account has left: never out of anyone else's money.
+    function payPenalty(VaultState storage s, uint256 account, Account a, uint256 notional, address rewardTo)
+        private
+        returns (Account)
+    {
+        uint256 penalty = (notional * LIQUIDATION_FEE / BPS).min(LedgerLib.margin(s, a));
+        uint256 reward = penalty / 2;
+        a = LedgerLib.debit(s, a, penalty);
+        s.claimable[rewardTo] += reward;
+        s.claimable[s.insurance] += penalty - reward;
+        s.totalFees += uint128(penalty);
+        emit IStrategyVault.AccountLiquidated(uint32(account), rewardTo, reward, penalty - reward);
+        return a;
+    }
+
+    function requireStop(VaultState storage s, uint256 account, Account a, Cause cause, int256 value) private view {
+        Profile profile = s.profiles[account];
+        uint256 base = s.bases[account].netDeposits();
+        bool reached;
+        if (a.status() == uint256(Status.Active) && base != 0) {
+            if (cause == Cause.StopLoss) {
+                uint256 bps = profile.stopLossBps();
+                reached = bps != 0 && value <= int256(base * (BPS - bps) / BPS);
+            } else if (cause == Cause.TakeProfit) {
+                uint256 bps = profile.takeProfitBps();
+                reached = bps != 0 && value >= int256(base * (BPS + bps) / BPS);
+            }
+        }
+        if (!reached) revert IStrategyVault.StopNotReached(uint32(account), value);
+    }
+
+    /// @dev Reverts with the reason of the first stale market the account has a position in.
+    function revertStale(VaultState storage s, Snapshot memory snap, Account a) private view {
+        uint256 stale = snap.stale & a.touchedMarkets();
+        for (uint256 m = 0; m < s.marketCount; ++m) {
+            if (stale >> m & 1 == 0) continue;
+            bytes32 id = s.markets[m].venueMarket;
+            (uint256 price,) = IVenue(s.venue).indexPrice(id);
+            revert IVenue.PriceOutOfRange(id, price);
+        }
+    }
+}

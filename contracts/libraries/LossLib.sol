@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+pragma solidity ^0.8.30;
+
+import {IInsuranceFund} from "../interfaces/IInsuranceFund.sol";
+import {IStrategyVault} from "../interfaces/IStrategyVault.sol";
+import {IVenue} from "../interfaces/IVenue.sol";
+import {LedgerLib} from "./LedgerLib.sol";
+import {MathLib} from "./MathLib.sol";
+import {NavLib} from "./NavLib.sol";
+import {Divergence, MAX_MARKETS, MarketState, SIZE_DUST, Snapshot, VaultState, WAD} from "./VaultState.sol";
+import {VenueLib} from "./VenueLib.sol";
+
+/// @title LossLib
+/// @notice What happens to the ledger when the venue is not what the books say, and when an account owes more than it
+/// has.
+///
+/// The venue is the truth and the ledger its division. A change of size belongs to the side of the market that it made
+/// smaller: that side is scaled until the totals match again, and receives the cash that came with it. Cash lost with
+/// no change of size belongs to everybody: insurance pays what it may, the rest lowers the margin index. Cash gained
+/// with no change of size belongs to nobody: gifts do nothing.
+library LossLib {
+    using MathLib for int256;
+    using MathLib for uint256;
+
+    /// @dev Below this margin index the strategy takes no more deposits and opens nothing.
+    uint256 internal constant MARGIN_INDEX_FLOOR = 1e15;
+    /// @dev The margin index stops here: shares of 64 bits could not hold a margin at a lower one.
+    uint256 internal constant MARGIN_INDEX_LAST = 1e12;
+    /// @dev A market whose position the venue has changed this often takes no more deposits: a position counts 256.
+    uint256 internal constant MAX_GENERATION = 200;
+    /// @dev Shortfalls below this (0.001 USDC) are rounding, and the rounding of later trades makes up for them.
+    int256 internal constant SHORTFALL_DUST = 1000;
+
+    /// @notice Brings the ledger back in line with the venue, in all markets.
+    function reconcile(VaultState storage s) external {
+        IVenue venue = IVenue(s.venue);
+        uint256 count = s.marketCount;
+        Snapshot memory snap = VenueLib.read(s, 255);
+        for (uint256 m = 0; m < count; ++m) {
+            settleClosed(s, venue, snap, m);
+        }
+
+        (bool ok, int256 cash) = VenueLib.tryCash(venue);
+        if (!ok) return;
+        int256 unexplained = cash - s.venueCash;
+        int256[MAX_MARKETS] memory freed; // cash that each change of size set free at the index price, 1e18
+        int256[MAX_MARKETS] memory held;
+        uint256 weight;
+        uint256 changed;
+        for (uint256 m = 0; m < count; ++m) {
+            MarketState storage market = s.markets[m];
+            if (market.longSize | market.shortSize == 0) continue;
+            try venue.holding(address(this), market.venueMarket) returns (IVenue.Holding memory holding) {
+                int256 gone = VenueLib.netSize(market) - holding.size;
+                if (gone.abs() <= SIZE_DUST) continue;
+                held[m] = holding.size;
+                freed[m] = (gone * int256(snap.price[m])).divDown(WAD);
+                unexplained -= freed[m];
+                weight += freed[m].abs();
+                changed |= uint256(1) << m;
+            } catch {}
+        }
+        s.venueCash = cash;
+        for (uint256 m = 0; m < count; ++m) {
+            if (changed >> m & 1 == 0) continue;
+            int256 share = weight == 0 ? int256(0) : (unexplained * int256(freed[m].abs())).divDown(weight);
+            applyChange(s, snap, m, held[m], freed[m] + share);
+        }
+
+        int256 short = -NavLib.surplus(s, VenueLib.read(s, 255));
+        if (short > SHORTFALL_DUST) socialise(s, 0, uint256(short));
+    }
+
+    /// @notice Books an account's bad debt: insurance first, the rest on everyone's margin.
+    /// @dev The account's own shares are already gone.
+    function absorb(VaultState storage s, uint256 account, uint256 amount) external {
+        socialise(s, account, amount);
+    }
+
+    /// @dev A closed market pays both sides its closing price: two changes, one per side.
+    function settleClosed(VaultState storage s, IVenue venue, Snapshot memory snap, uint256 m) private {
+        MarketState storage market = s.markets[m];
+        if (market.longSize | market.shortSize == 0) return;
+        uint256 price;
+        try venue.closedPrice(market.venueMarket) returns (uint256 price_) {
+            price = price_;
+        } catch {}
+        if (price == 0) return;
+        (bool ok,) = address(venue).delegatecall(abi.encodeCall(IVenue.settleClosed, (market.venueMarket)));
+        if (!ok) return;
+        VenueLib.settleFunding(s, snap, m);
+        s.venueCash += (VenueLib.netSize(market) * int256(price)).divDown(WAD);
+        scaleSide(s, m, true, 0, int256(price), market.fundingIndex);
+        scaleSide(s, m, false, 0, -int256(price), market.fundingIndex);
+    }
+
+    /// @dev The venue made the net position of a market `size`; `cash` (1e18) came with it.
+    function applyChange(VaultState storage s, Snapshot memory snap, uint256 m, int256 size, int256 cash) private {
+        MarketState storage market = s.markets[m];
+        bool longSide = VenueLib.netSize(market) > 0;
+        uint256 other = longSide ? market.shortSize : market.longSize;
+        uint256 side = longSide ? market.longSize : market.shortSize;
+        int256 left = int256(other) + (longSide ? size : -size);
+        if (left < 0) left = 0; // the venue turned the position round: the rest stays a difference
+        uint256 scale = uint256(left) * WAD / side;
+        if (scale > type(uint64).max) scale = type(uint64).max;
+        scaleSide(s, m, longSide, scale, (cash * int256(WAD)).divDown(side), int256(snap.fundingIndex[m]));
+    }
+
+    /// @dev Settles everyone's funding to `index`, then scales one side. Positions follow when they are next touched.
+    function scaleSide(VaultState storage s, uint256 m, bool longSide, uint256 scale, int256 cashPerSize, int256 index)
+        private
+    {
+        MarketState storage market = s.markets[m];
+        if (cashPerSize > type(int112).max) cashPerSize = type(int112).max;
+        if (cashPerSize < type(int112).min) cashPerSize = type(int112).min;
+        uint256 side = longSide ? market.longSize : market.shortSize;
+        s.totalQuote -= (VenueLib.netSize(market) * index - market.fundingCost).divUp(1e21);
+        s.totalQuote += (int256(side) * cashPerSize).divDown(1e30);
+        side = side * scale / WAD;
+        if (longSide) market.longSize = uint128(side);
+        else market.shortSize = uint128(side);
+        market.fundingCost = VenueLib.netSize(market) * index;
+
+        uint8 generation = market.generation + 1;
+        market.generation = generation;
+        if (generation >= MAX_GENERATION) s.woundUp = true;
+        s.divergences[LedgerLib.key(m, generation)] =
+            Divergence(int64(index), longSide, uint64(scale), int112(cashPerSize));
+        emit IStrategyVault.VenueDiverged(uint8(m), generation, longSide, scale, cashPerSize);
+    }
+
+    function socialise(VaultState storage s, uint256 account, uint256 amount) private {
+        uint256 insured;
+        try IInsuranceFund(s.insurance).cover(amount) returns (uint256 paid) {
+            insured = paid.min(amount);
+            s.idle += uint128(insured);
+        } catch {}
+
+        uint256 rest = amount - insured;
+        uint256 index = s.marginIndex;
+        if (rest != 0) {
+            uint256 margins = uint256(s.totalShares) * index / WAD;
+            uint256 lowered = rest >= margins ? 0 : index * (margins - rest) / margins;
+            if (lowered < MARGIN_INDEX_LAST) lowered = MARGIN_INDEX_LAST.min(index);
+            rest = margins - uint256(s.totalShares) * lowered / WAD;
+            index = lowered;
+            s.marginIndex = uint128(index);
+            if (index < MARGIN_INDEX_FLOOR) s.woundUp = true;
+        }
+        emit IStrategyVault.BadDebt(uint32(account), amount, insured, rest, index);
+    }
+}
