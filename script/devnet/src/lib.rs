@@ -19,9 +19,14 @@
 //! | [`bench`] | gas and latency figures |
 
 pub mod chain;
+pub mod check;
 pub mod followers;
+pub mod genesis;
 pub mod layout;
+pub mod live;
 pub mod masters;
 pub mod process;
+pub mod proxy;
 pub mod random;
+pub mod relay;
 pub mod venue;
