@@ -4,6 +4,7 @@
 //! follow ─> decode ─> derive ─> store <── readers (API)
 //! ```
 
+pub mod decode;
 pub mod derive;
 pub mod model;
 pub mod store;
