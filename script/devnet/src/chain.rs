@@ -18,6 +18,7 @@ use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::SolCall;
 use anyhow::{Context as _, bail};
 use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep};
 use url::Url;
 
 use crate::layout::Layout;
@@ -182,14 +183,18 @@ impl Chain {
     /// # Errors
     /// When it does not within 20 seconds.
     pub async fn ready(&self) -> anyhow::Result<()> {
-        eventually("the local chain to answer", Duration::from_secs(20), async || {
-            let id = self.provider.get_chain_id().await?;
-            if id != CHAIN_ID {
-                bail!("{} is another chain ({id})", self.url);
+        // A plain loop: a future with an async closure in it cannot be spawned.
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            match self.provider.get_chain_id().await {
+                Ok(CHAIN_ID) => return Ok(()),
+                Ok(id) => bail!("{} is another chain ({id})", self.url),
+                Err(error) if Instant::now() > deadline => {
+                    return Err(error).with_context(|| format!("no answer from {}", self.url));
+                }
+                Err(_) => sleep(Duration::from_millis(20)).await,
             }
-            Ok(Some(()))
-        })
-        .await
+        }
     }
 
     /// Height.

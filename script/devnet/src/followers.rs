@@ -6,6 +6,7 @@ use alloy::signers::local::PrivateKeySigner;
 use alloy::sol;
 use alloy::sol_types::{SolStruct as _, eip712_domain};
 use anyhow::Context as _;
+use lockstep_contracts::bindings::IMirrorEngine;
 use lockstep_contracts::deployment::Deployment;
 use lockstep_contracts::digest::Domains;
 use lockstep_contracts::relay::{Intent, Mandate, SignedIntent, SignedMandate, TokenPermit};
@@ -134,6 +135,37 @@ impl Follower {
     pub fn sign_intent(&self, deployment: &Deployment, intent: Intent) -> anyhow::Result<SignedIntent> {
         let signature = self.sign(&Domains::from(deployment).intent(&intent))?;
         Ok(SignedIntent { intent, signature })
+    }
+}
+
+/// The call that puts a signed mandate on the chain: what the keeper sends, and what anyone may send.
+#[must_use]
+pub fn follow_call(signed: &SignedMandate) -> IMirrorEngine::followCall {
+    let none = IMirrorEngine::TokenPermit {
+        value: U256::ZERO,
+        deadline: U256::ZERO,
+        v: 0,
+        r: B256::ZERO,
+        s: B256::ZERO,
+    };
+    let permit = signed
+        .token_permit
+        .as_ref()
+        .map_or(none, |permit| IMirrorEngine::TokenPermit {
+            value: permit.value,
+            deadline: permit.deadline,
+            v: permit.v,
+            r: permit.r,
+            s: permit.s,
+        });
+    IMirrorEngine::followCall {
+        signed: IMirrorEngine::SignedMandate {
+            mandate: (&signed.mandate).into(),
+            permitNonce: signed.permit_nonce,
+            permitDeadline: signed.permit_deadline,
+            signature: signed.signature.clone(),
+        },
+        permit,
     }
 }
 

@@ -118,6 +118,23 @@ impl Genesis {
         })
     }
 
+    /// Names the sources that went into it.
+    #[must_use]
+    pub fn key(&self) -> String {
+        self.directory
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default()
+    }
+
+    /// The key of the sources as they are now.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn current_key(layout: &Layout) -> anyhow::Result<String> {
+        fingerprint(layout)
+    }
+
     /// The file every process reads.
     #[must_use]
     pub fn deployment_file(&self) -> PathBuf {

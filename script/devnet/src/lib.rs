@@ -29,4 +29,8 @@ pub mod process;
 pub mod proxy;
 pub mod random;
 pub mod relay;
+pub mod services;
+pub mod setup;
+pub mod stack;
+pub mod up;
 pub mod venue;

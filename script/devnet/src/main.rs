@@ -1,0 +1,62 @@
+//! `script/up` and `script/bench`.
+
+use clap::{Parser, Subcommand};
+use lockstep_devnet::layout::Layout;
+use lockstep_devnet::up::{UpOptions, up};
+use lockstep_service::{logs, shutdown};
+
+/// A whole Lockstep on one machine.
+#[derive(Debug, Parser)]
+#[command(name = "lockstep-devnet", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs everything until Ctrl-C; the next start continues.
+    Up {
+        /// Start over: delete the local chain, databases and logs.
+        #[arg(long)]
+        fresh: bool,
+        /// Check that every follower follows and every NAV point agrees, then stop.
+        #[arg(long)]
+        check: bool,
+        /// Port of the dashboard and the API.
+        #[arg(long, default_value_t = 8080)]
+        port: u16,
+        /// Followers over all masters.
+        #[arg(long, default_value_t = 200)]
+        followers: u64,
+        /// Prices, followers and their bounds follow from it.
+        #[arg(long, default_value_t = 2026)]
+        seed: u64,
+    },
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    logs::init(logs::Format::Pretty, "info")?;
+    let layout = Layout::find()?;
+    let stop = shutdown::on_signal()?;
+    match arguments.command {
+        Command::Up {
+            fresh,
+            check,
+            port,
+            followers,
+            seed,
+        } => {
+            let options = UpOptions {
+                fresh,
+                check,
+                port,
+                followers,
+                seed,
+            };
+            up(&layout, &options, stop).await
+        }
+    }
+}
