@@ -1,0 +1,195 @@
+//! Configuration: `api.toml`, then `LOCKSTEP_API__…` from the environment over it. See `api.example.toml`.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+use secrecy::SecretString;
+use serde::Deserialize;
+use url::Url;
+
+/// Everything that can be set.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where to listen.
+    #[serde(default = "default_listen")]
+    pub listen: SocketAddr,
+    /// The indexer's store, only read: `sqlite://…` or `postgres://…`.
+    pub database_url: String,
+    /// The API's own small SQLite file for what is private and not on the chain: labels, relay history, used login
+    /// nonces. In memory when not given: all of that is then forgotten at a restart.
+    #[serde(default)]
+    pub state_file: Option<PathBuf>,
+    /// `deployment.json` of the contracts.
+    pub deployment: PathBuf,
+    /// JSON-RPC door the browser may use; also allowed by the content security policy.
+    #[serde(default)]
+    pub public_rpc_url: Option<Url>,
+    /// JSON-RPC door for this process: needed only to judge logins of contract accounts (ERC-1271).
+    #[serde(default)]
+    pub rpc_url: Option<Url>,
+    /// Block explorer that the dashboard links to.
+    #[serde(default)]
+    pub explorer_url: Option<Url>,
+    /// The built dashboard. Not served when not given.
+    #[serde(default)]
+    pub web_dist: Option<PathBuf>,
+    /// Pages of other origins that may call the API: exact origins, or `*` for all (then without cookies).
+    #[serde(default)]
+    pub cors_origins: Vec<String>,
+    /// Networks of reverse proxies whose `X-Forwarded-For` is believed.
+    #[serde(default)]
+    pub trusted_proxies: Vec<IpNet>,
+    /// Largest request body.
+    #[serde(default = "default_max_body")]
+    pub max_body_bytes: usize,
+    /// Longest a request may take.
+    #[serde(default = "default_timeout")]
+    pub request_timeout_seconds: u64,
+    /// The keeper's internal door. Relaying is off when not given.
+    #[serde(default)]
+    pub keeper: Option<KeeperConfig>,
+    /// Login.
+    #[serde(default)]
+    pub session: SessionConfig,
+    /// Rate limits per client address.
+    #[serde(default)]
+    pub limits: LimitsConfig,
+    /// WebSocket.
+    #[serde(default)]
+    pub stream: StreamConfig,
+    /// Bytes of encoded NAV responses that are kept.
+    #[serde(default = "default_nav_cache")]
+    pub nav_cache_bytes: usize,
+}
+
+/// The keeper's internal door.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeeperConfig {
+    /// E.g. `http://127.0.0.1:8081`.
+    pub url: Url,
+    /// Shared secret.
+    pub token: SecretString,
+    /// Longest to wait for an answer.
+    #[serde(default = "default_keeper_timeout")]
+    pub timeout_ms: u64,
+}
+
+/// Login with a wallet.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SessionConfig {
+    /// At least 32 characters. Drawn at random when not given: sessions then end at a restart.
+    pub secret: Option<SecretString>,
+    /// Where the dashboard is reached, e.g. `https://lockstep.example`: its host is the login message's domain, and
+    /// with `https` the cookie is marked secure.
+    pub origin: Option<Url>,
+    /// Life of a session.
+    pub ttl_hours: u32,
+}
+
+impl Default for SessionConfig {
+    fn default() -> Self {
+        Self {
+            secret: None,
+            origin: None,
+            ttl_hours: 24,
+        }
+    }
+}
+
+/// A token bucket.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    /// Requests per minute in the long run.
+    pub per_minute: NonZeroU32,
+    /// Requests at once.
+    pub burst: NonZeroU32,
+}
+
+/// Rate limits per client address.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsConfig {
+    /// Off only for load tests.
+    pub enabled: bool,
+    /// Reading.
+    pub read: Limit,
+    /// Relaying and logging in.
+    pub write: Limit,
+}
+
+const fn limit(per_minute: u32, burst: u32) -> Limit {
+    const fn at_least_one(value: u32) -> NonZeroU32 {
+        match NonZeroU32::new(value) {
+            Some(value) => value,
+            None => NonZeroU32::MIN,
+        }
+    }
+    Limit {
+        per_minute: at_least_one(per_minute),
+        burst: at_least_one(burst),
+    }
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            read: limit(600, 120),
+            write: limit(30, 10),
+        }
+    }
+}
+
+/// WebSocket.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StreamConfig {
+    /// Longest silence.
+    pub heartbeat_seconds: u64,
+    /// How often the store is asked what is new.
+    pub poll_ms: u64,
+    /// Messages that wait for a slow client before it is told that it lags.
+    pub buffer: usize,
+    /// Connections at once.
+    pub max_connections: usize,
+    /// Connections at once from one client address.
+    pub max_connections_per_client: usize,
+}
+
+impl Default for StreamConfig {
+    fn default() -> Self {
+        Self {
+            heartbeat_seconds: 15,
+            poll_ms: 250,
+            buffer: 256,
+            max_connections: 10_000,
+            max_connections_per_client: 20,
+        }
+    }
+}
+
+fn default_listen() -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, 8080).into()
+}
+
+const fn default_max_body() -> usize {
+    64 * 1024
+}
+
+const fn default_timeout() -> u64 {
+    15
+}
+
+const fn default_keeper_timeout() -> u64 {
+    5_000
+}
+
+const fn default_nav_cache() -> usize {
+    64 * 1024 * 1024
+}

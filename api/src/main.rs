@@ -1,0 +1,6 @@
+//! `lockstep-api`.
+
+fn main() -> anyhow::Result<()> {
+    print!("{}", lockstep_api::routes::openapi_json()?);
+    Ok(())
+}
