@@ -252,22 +252,18 @@ impl Intent {
     }
 }
 
-/// The account whose key made `signature` over `digest`, if it is a plain secp256k1 signature (65 bytes, or 64 as in
-/// EIP-2098).
+/// The account whose key made `signature` over `digest`, judged exactly as the engine and Permit2 judge it: 65 bytes
+/// with v = 27 or 28, or 64 bytes as in EIP-2098, either half of the curve.
 ///
 /// `None`, or an address other than the follower's, proves nothing against a follower whose account is a contract:
 /// those signatures mean what the account's own code says, which only the chain can tell.
 #[must_use]
 pub fn recover_eoa(digest: B256, signature: &Bytes) -> Option<Address> {
     let parsed = match signature.len() {
-        65 => Signature::from_raw(signature).ok()?,
+        65 if matches!(signature.last(), Some(27 | 28)) => Signature::from_raw(signature).ok()?,
         64 => Signature::from_erc2098(signature),
         _ => return None,
     };
-    // The upper half of the curve order is refused on chain too (EIP-2).
-    if parsed.normalize_s().is_some() {
-        return None;
-    }
     parsed.recover_address_from_prehash(&digest).ok()
 }
 
@@ -367,6 +363,11 @@ mod tests {
             <typed::PermitWitnessTransferFrom as SolStruct>::eip712_encode_type(),
             format!("{stub}{WITNESS_TYPE_STRING}")
         );
+    }
+
+    #[test]
+    fn the_engine_gives_permit2_the_same_string() {
+        assert!(include_str!("../libraries/MandateLib.sol").contains(WITNESS_TYPE_STRING));
     }
 
     #[test]
@@ -544,10 +545,17 @@ mod tests {
         let compact = Bytes::from(signature.as_erc2098().to_vec());
         assert_eq!(recover_eoa(digest, &compact), Some(signer.address()));
 
-        // The same signature mirrored to the upper half of the curve order is refused.
+        // The same signature mirrored to the upper half of the curve order: the chain takes it, and so do we.
         let order = uint!(0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141_U256);
         let high = Signature::new(signature.r(), order - signature.s(), !signature.v());
-        assert_eq!(recover_eoa(digest, &Bytes::from(high.as_bytes().to_vec())), None);
+        assert_eq!(
+            recover_eoa(digest, &Bytes::from(high.as_bytes().to_vec())),
+            Some(signer.address())
+        );
+        // v = 0 or 1, as some hardware wallets write it: the chain does not take it.
+        let mut raw = signature.as_bytes().to_vec();
+        raw[64] -= 27;
+        assert_eq!(recover_eoa(digest, &Bytes::from(raw)), None);
         assert_eq!(recover_eoa(digest, &Bytes::new()), None);
         assert_eq!(recover_eoa(digest, &Bytes::from(vec![0u8; 65])), None);
     }
