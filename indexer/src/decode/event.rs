@@ -52,7 +52,12 @@ pub struct FilledEvent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Event {
-    MarketListed { venue: Address, listing_id: u16, venue_market: B256, symbol: String },
+    MarketListed {
+        venue: Address,
+        listing_id: u16,
+        venue_market: B256,
+        symbol: String,
+    },
     StrategyRegistered {
         strategy: StrategyId,
         master: Address,
@@ -62,11 +67,28 @@ pub enum Event {
         markets: Vec<u16>,
         terms: Terms,
     },
-    VaultCreated { strategy: StrategyId, vault: Address, shard: u64 },
-    TermsScheduled { strategy: StrategyId, terms: Terms, effective_at: u64 },
-    TermsApplied { strategy: StrategyId, terms: Terms },
-    SourceChanged { strategy: StrategyId, source: Option<Address> },
-    KeeperSet { keeper: Address, allowed: bool },
+    VaultCreated {
+        strategy: StrategyId,
+        vault: Address,
+        shard: u64,
+    },
+    TermsScheduled {
+        strategy: StrategyId,
+        terms: Terms,
+        effective_at: u64,
+    },
+    TermsApplied {
+        strategy: StrategyId,
+        terms: Terms,
+    },
+    SourceChanged {
+        strategy: StrategyId,
+        source: Option<Address>,
+    },
+    KeeperSet {
+        keeper: Address,
+        allowed: bool,
+    },
     SignalAccepted {
         strategy: StrategyId,
         market: u8,
@@ -75,22 +97,73 @@ pub enum Event {
         observed_at_ms: u64,
         proof: Proof,
     },
-    BreakerTripped { until: u64 },
-    InsurancePaid { amount: Usdc },
-    InsuranceDonated { amount: Usdc },
-    AccountOpened { account: u32, follower: Address },
-    MandateAccepted { account: u32, bounds: Box<Bounds> },
-    StatusChanged { account: u32, status: AccountStatus },
-    Deposited { account: u32, amount: Usdc },
-    Withdrawn { account: u32, amount: Usdc },
-    PerformanceFee { account: u32, profit: Usdc, fee: Usdc, high_water_mark: Usdc },
+    BreakerTripped {
+        until: u64,
+    },
+    InsurancePaid {
+        amount: Usdc,
+    },
+    InsuranceDonated {
+        amount: Usdc,
+    },
+    AccountOpened {
+        account: u32,
+        follower: Address,
+    },
+    MandateAccepted {
+        account: u32,
+        bounds: Box<Bounds>,
+    },
+    StatusChanged {
+        account: u32,
+        status: AccountStatus,
+    },
+    Deposited {
+        account: u32,
+        amount: Usdc,
+    },
+    Withdrawn {
+        account: u32,
+        amount: Usdc,
+    },
+    PerformanceFee {
+        account: u32,
+        profit: Usdc,
+        fee: Usdc,
+        high_water_mark: Usdc,
+    },
     Batch(Box<BatchEvent>),
     Filled(Box<FilledEvent>),
-    QuoteSwept { account: u32, market: u8, amount: Usdc },
-    Nav { index: u64, time: u64, nav_index: Wad, total_equity: Usdc },
-    VenueDiverged { market: u8, long_side: bool, scale: Wad, cash_per_size: Wad },
-    AccountLiquidated { account: u32, liquidator: Address, reward: Usdc, to_insurance: Usdc },
-    BadDebt { account: u32, amount: Usdc, insured: Usdc, socialised: Usdc, margin_index: Wad },
+    QuoteSwept {
+        account: u32,
+        market: u8,
+        amount: Usdc,
+    },
+    Nav {
+        index: u64,
+        time: u64,
+        nav_index: Wad,
+        total_equity: Usdc,
+    },
+    VenueDiverged {
+        market: u8,
+        long_side: bool,
+        scale: Wad,
+        cash_per_size: Wad,
+    },
+    AccountLiquidated {
+        account: u32,
+        liquidator: Address,
+        reward: Usdc,
+        to_insurance: Usdc,
+    },
+    BadDebt {
+        account: u32,
+        amount: Usdc,
+        insured: Usdc,
+        socialised: Usdc,
+        margin_index: Wad,
+    },
     /// Read, and known to change nothing that is kept.
     Ignored(&'static str),
 }

@@ -5,7 +5,9 @@
 
 use alloy::primitives::{Address, B256, Bytes, I256, U256};
 use alloy::sol_types::SolEventInterface;
-use lockstep_contracts::bindings::{IInsuranceFund, ILiquidator, IMasterRegistry, IMirrorEngine, IStrategyVault};
+use lockstep_contracts::bindings::{
+    IInsuranceFund, ILiquidator, IMasterRegistry, IMirrorEngine, IStrategyVault,
+};
 use lockstep_contracts::fills::{self, FillError};
 use lockstep_contracts::units::{Size, UnitError, Usdc, Wad};
 
@@ -181,7 +183,12 @@ fn number(field: &'static str, value: U256) -> Fault<u64> {
     u64::try_from(value)
         .ok()
         .filter(|number| i64::try_from(*number).is_ok())
-        .ok_or_else(|| DecodeFault::Number { field, source: UnitError::OutOfRange { text: value.to_string() } })
+        .ok_or_else(|| DecodeFault::Number {
+            field,
+            source: UnitError::OutOfRange {
+                text: value.to_string(),
+            },
+        })
 }
 
 /// The store keeps whole numbers as signed 64-bit.
@@ -194,6 +201,8 @@ fn registry(log: &RawLog) -> Fault<Event> {
     let id = |value: U256| -> Fault<StrategyId> { number("strategyId", value) };
     Ok(match events::<E>(log)? {
         E::VenueListed(_) => Event::Ignored("VenueListed"),
+        // Vaults are immutable: a new implementation concerns only those created after it.
+        E::VaultImplementationSet(_) => Event::Ignored("VaultImplementationSet"),
         E::MarketListed(e) => Event::MarketListed {
             venue: e.venue,
             listing_id: e.listingId,
@@ -219,11 +228,18 @@ fn registry(log: &RawLog) -> Fault<Event> {
             terms: terms(&e.terms),
             effective_at: bounded("effectiveAt", e.effectiveAt)?,
         },
-        E::TermsApplied(e) => Event::TermsApplied { strategy: id(e.strategyId)?, terms: terms(&e.terms) },
-        E::SourceChanged(e) => {
-            Event::SourceChanged { strategy: id(e.strategyId)?, source: some_address(e.source) }
-        }
-        E::KeeperSet(e) => Event::KeeperSet { keeper: e.keeper, allowed: e.allowed },
+        E::TermsApplied(e) => Event::TermsApplied {
+            strategy: id(e.strategyId)?,
+            terms: terms(&e.terms),
+        },
+        E::SourceChanged(e) => Event::SourceChanged {
+            strategy: id(e.strategyId)?,
+            source: some_address(e.source),
+        },
+        E::KeeperSet(e) => Event::KeeperSet {
+            keeper: e.keeper,
+            allowed: e.allowed,
+        },
     })
 }
 
@@ -274,22 +290,31 @@ fn liquidator(log: &RawLog) -> Fault<Event> {
         // The vault's own AccountLiquidated, AccountFilled and StatusChanged say the same and more.
         E::Liquidated(_) => Event::Ignored("Liquidated"),
         E::StoppedOut(_) => Event::Ignored("StoppedOut"),
-        E::BreakerTripped(e) => Event::BreakerTripped { until: bounded("until", e.until)? },
+        E::BreakerTripped(e) => Event::BreakerTripped {
+            until: bounded("until", e.until)?,
+        },
     })
 }
 
 fn insurance(log: &RawLog) -> Fault<Event> {
     use IInsuranceFund::IInsuranceFundEvents as E;
     Ok(match events::<E>(log)? {
-        E::Covered(e) => Event::InsurancePaid { amount: usdc("paid", e.paid)? },
-        E::Donated(e) => Event::InsuranceDonated { amount: usdc("amount", e.amount)? },
+        E::Covered(e) => Event::InsurancePaid {
+            amount: usdc("paid", e.paid)?,
+        },
+        E::Donated(e) => Event::InsuranceDonated {
+            amount: usdc("amount", e.amount)?,
+        },
     })
 }
 
 fn vault(log: &RawLog) -> Fault<Event> {
     use IStrategyVault::IStrategyVaultEvents as E;
     Ok(match events::<E>(log)? {
-        E::AccountOpened(e) => Event::AccountOpened { account: e.account, follower: e.follower },
+        E::AccountOpened(e) => Event::AccountOpened {
+            account: e.account,
+            follower: e.follower,
+        },
         E::MandateAccepted(e) => Event::MandateAccepted {
             account: e.account,
             bounds: Box::new(bounds(e.mandateHash, e.mandate)?),
@@ -301,11 +326,22 @@ fn vault(log: &RawLog) -> Fault<Event> {
                 2 => AccountStatus::Stopped,
                 3 => AccountStatus::StoppedOut,
                 4 => AccountStatus::Liquidated,
-                code => return Err(DecodeFault::UnknownCode { field: "status", code }),
+                code => {
+                    return Err(DecodeFault::UnknownCode {
+                        field: "status",
+                        code,
+                    });
+                }
             },
         },
-        E::Deposited(e) => Event::Deposited { account: e.account, amount: usdc("amount", e.amount)? },
-        E::Withdrawn(e) => Event::Withdrawn { account: e.account, amount: usdc("amount", e.amount)? },
+        E::Deposited(e) => Event::Deposited {
+            account: e.account,
+            amount: usdc("amount", e.amount)?,
+        },
+        E::Withdrawn(e) => Event::Withdrawn {
+            account: e.account,
+            amount: usdc("amount", e.amount)?,
+        },
         E::PerformanceFeeCharged(e) => Event::PerformanceFee {
             account: e.account,
             profit: usdc("profit", e.profit)?,
@@ -321,8 +357,10 @@ fn vault(log: &RawLog) -> Fault<Event> {
             index_price: wad("indexPrice", e.indexPrice)?,
             fill_price: wad("fillPrice", e.fillPrice)?,
             net_size: size("netSize", e.netSize)?,
-            crossed_size: Size::try_from_u256(e.crossedSize)
-                .map_err(|source| DecodeFault::Number { field: "crossedSize", source })?,
+            crossed_size: Size::try_from_u256(e.crossedSize).map_err(|source| DecodeFault::Number {
+                field: "crossedSize",
+                source,
+            })?,
             venue_fee: usdc("venueFee", e.venueFee)?,
             copy_fee: usdc("copyFee", e.copyFee)?,
             fills: fills::decode_fills(&e.fills)?,

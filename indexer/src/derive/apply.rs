@@ -5,14 +5,15 @@ use lockstep_contracts::fills;
 use lockstep_contracts::units::{Size, Usdc, Wad};
 
 use super::documents::{
-    AccountDoc, BucketPoint, Document, Key, Listing, Mark, MarketDoc, NavBucket, SeriesKey, Shard, StrategyDoc,
-    SystemDoc, Tally, VaultDoc,
+    AccountDoc, BucketPoint, Document, Key, Listing, Mark, MarketDoc, NavBucket, SeriesKey, Shard,
+    StrategyDoc, SystemDoc, Tally, VaultDoc,
 };
 use super::math::{self, Overflow, WAD, add, sub};
-use super::{At, Derived, DeriveError, Deriver, Done, NavRow, Undo, nav, position};
+use super::{At, DeriveError, Derived, Deriver, Done, NavRow, Undo, nav, position};
 use crate::decode::{BatchEvent, Cause, Event, FilledEvent};
 use crate::model::{
-    AccountEntry, AccountEvent, AccountStatus, Batch, Closed, Fill, FillCause, PendingTerms, Signal, StrategyId,
+    AccountEntry, AccountEvent, AccountStatus, Batch, Closed, Fill, FillCause, PendingTerms, Signal,
+    StrategyId,
 };
 
 /// One event being applied.
@@ -40,11 +41,19 @@ impl Step<'_> {
 
     /// Takes a document out to change it; [`put`](Self::put) it back.
     fn take(&mut self, key: Key) -> Done<Option<Document>> {
-        let slot = self.deriver.cache.get_mut(&key).ok_or(DeriveError::NotLoaded(key))?;
+        let slot = self
+            .deriver
+            .cache
+            .get_mut(&key)
+            .ok_or(DeriveError::NotLoaded(key))?;
         let block = self.at.block.number;
         if self.undo && slot.undone != Some(block) {
             slot.undone = Some(block);
-            self.out.undo.push(Undo { block, key, before: slot.document.clone() });
+            self.out.undo.push(Undo {
+                block,
+                key,
+                before: slot.document.clone(),
+            });
         }
         slot.dirty = true;
         Ok(slot.document.take())
@@ -104,7 +113,9 @@ impl Step<'_> {
     ) -> Done {
         let key = Key::Account(vault, account);
         let Some(Document::Account(mut document)) = self.take(key)? else {
-            return Err(self.at.gap(format!("account {account} of {vault} was never opened")));
+            return Err(self
+                .at
+                .gap(format!("account {account} of {vault} was never opened")));
         };
         document.touched_at = self.at.block.time;
         self.out.followers.insert(document.follower);
@@ -150,7 +161,12 @@ impl Step<'_> {
     }
 
     fn margin_index(&self, vault: Address) -> Done<Wad> {
-        match self.deriver.cache.get(&Key::Vault(vault)).and_then(|slot| slot.document.as_ref()) {
+        match self
+            .deriver
+            .cache
+            .get(&Key::Vault(vault))
+            .and_then(|slot| slot.document.as_ref())
+        {
             Some(Document::Vault(document)) => Ok(document.margin_index),
             _ => Err(self.at.gap(format!("vault {vault} was never created"))),
         }
@@ -161,7 +177,12 @@ impl Step<'_> {
     pub fn apply(&mut self, emitter: Address, event: &Event) -> Done {
         match event {
             Event::Ignored(_) => Ok(()),
-            Event::MarketListed { venue, listing_id, venue_market, symbol } => self.system(|system, _| {
+            Event::MarketListed {
+                venue,
+                listing_id,
+                venue_market,
+                symbol,
+            } => self.system(|system, _| {
                 system.listings.push(Listing {
                     venue: *venue,
                     listing_id: *listing_id,
@@ -172,8 +193,15 @@ impl Step<'_> {
             }),
             Event::StrategyRegistered { .. } => self.registered(event),
             Event::VaultCreated { strategy, vault, .. } => self.vault_created(*strategy, *vault),
-            Event::TermsScheduled { strategy, terms, effective_at } => self.strategy(*strategy, |doc, _| {
-                doc.pending_terms = Some(PendingTerms { terms: terms.clone(), effective_at: *effective_at });
+            Event::TermsScheduled {
+                strategy,
+                terms,
+                effective_at,
+            } => self.strategy(*strategy, |doc, _| {
+                doc.pending_terms = Some(PendingTerms {
+                    terms: terms.clone(),
+                    effective_at: *effective_at,
+                });
                 Ok(())
             }),
             Event::TermsApplied { strategy, terms } => self.strategy(*strategy, |doc, _| {
@@ -205,7 +233,14 @@ impl Step<'_> {
                 system.insurance_donated = add(system.insurance_donated, *amount, "insurance donated")?;
                 Ok(())
             }),
-            Event::SignalAccepted { strategy, market, sequence, leverage, observed_at_ms, proof } => {
+            Event::SignalAccepted {
+                strategy,
+                market,
+                sequence,
+                leverage,
+                observed_at_ms,
+                proof,
+            } => {
                 let mut signal = Signal {
                     strategy_id: *strategy,
                     market: *market,
@@ -249,7 +284,12 @@ impl Step<'_> {
                     Ok(Some(AccountEvent::Withdrawn { amount: *amount }))
                 })
             }
-            Event::PerformanceFee { account, profit, fee, high_water_mark } => {
+            Event::PerformanceFee {
+                account,
+                profit,
+                fee,
+                high_water_mark,
+            } => {
                 let index = self.margin_index(emitter)?;
                 self.account(emitter, *account, |doc, _| {
                     doc.performance_fees = add(doc.performance_fees, *fee, "performance fees")?;
@@ -268,7 +308,11 @@ impl Step<'_> {
                     Ok(())
                 })
             }
-            Event::QuoteSwept { account, market, amount } => {
+            Event::QuoteSwept {
+                account,
+                market,
+                amount,
+            } => {
                 let index = self.margin_index(emitter)?;
                 self.account(emitter, *account, |doc, _| {
                     if let Some(position) = doc.positions.get_mut(market) {
@@ -282,10 +326,18 @@ impl Step<'_> {
                     } else {
                         debit(doc, Usdc(-amount.0), index)?;
                     }
-                    Ok(Some(AccountEvent::QuoteSwept { market: *market, amount: *amount }))
+                    Ok(Some(AccountEvent::QuoteSwept {
+                        market: *market,
+                        amount: *amount,
+                    }))
                 })
             }
-            Event::AccountLiquidated { account, liquidator, reward, to_insurance } => {
+            Event::AccountLiquidated {
+                account,
+                liquidator,
+                reward,
+                to_insurance,
+            } => {
                 let index = self.margin_index(emitter)?;
                 self.account(emitter, *account, |doc, _| {
                     debit(doc, *reward, index)?;
@@ -297,26 +349,50 @@ impl Step<'_> {
                     }))
                 })
             }
-            Event::BadDebt { account, amount, insured, socialised, margin_index } => {
-                self.bad_debt(emitter, *account, *margin_index, AccountEvent::BadDebt {
+            Event::BadDebt {
+                account,
+                amount,
+                insured,
+                socialised,
+                margin_index,
+            } => self.bad_debt(
+                emitter,
+                *account,
+                *margin_index,
+                AccountEvent::BadDebt {
                     amount: *amount,
                     insured: *insured,
                     socialised: *socialised,
-                })
-            }
+                },
+            ),
             Event::Batch(batch) => self.batch(emitter, batch),
             Event::Filled(filled) => self.filled(emitter, filled),
-            Event::Nav { index, time, nav_index, total_equity } => {
-                self.nav(emitter, *index, *time, *nav_index, *total_equity)
-            }
-            Event::VenueDiverged { market, long_side, scale, cash_per_size } => {
-                self.diverged(emitter, *market, *long_side, *scale, *cash_per_size)
-            }
+            Event::Nav {
+                index,
+                time,
+                nav_index,
+                total_equity,
+            } => self.nav(emitter, *index, *time, *nav_index, *total_equity),
+            Event::VenueDiverged {
+                market,
+                long_side,
+                scale,
+                cash_per_size,
+            } => self.diverged(emitter, *market, *long_side, *scale, *cash_per_size),
         }
     }
 
     fn registered(&mut self, event: &Event) -> Done {
-        let Event::StrategyRegistered { strategy, master, venue, source, name, markets, terms } = event else {
+        let Event::StrategyRegistered {
+            strategy,
+            master,
+            venue,
+            source,
+            name,
+            markets,
+            terms,
+        } = event
+        else {
             return Ok(());
         };
         let mut listed = Vec::new();
@@ -343,7 +419,9 @@ impl Step<'_> {
                     symbol: listing.symbol,
                     venue_market: listing.venue_market,
                 }),
-                Err(id) => Err(self.at.gap(format!("listing {id} of venue {venue} was never announced"))),
+                Err(id) => Err(self
+                    .at
+                    .gap(format!("listing {id} of venue {venue} was never announced"))),
             })
             .collect::<Done<Vec<_>>>()?;
         let key = Key::Strategy(*strategy);
@@ -377,7 +455,12 @@ impl Step<'_> {
 
     fn vault_created(&mut self, strategy: StrategyId, vault: Address) -> Done {
         self.strategy(strategy, |doc, _| {
-            doc.shards.push(Shard { vault, nav_index: Wad(WAD), total_equity: Usdc::ZERO, points: 0 });
+            doc.shards.push(Shard {
+                vault,
+                nav_index: Wad(WAD),
+                total_equity: Usdc::ZERO,
+                points: 0,
+            });
             Ok(())
         })?;
         let key = Key::Vault(vault);
@@ -401,7 +484,9 @@ impl Step<'_> {
         let strategy = self.strategy_of(vault)?;
         let key = Key::Account(vault, account);
         if self.take(key)?.is_some() {
-            return Err(self.at.gap(format!("account {account} of {vault} was opened before")));
+            return Err(self
+                .at
+                .gap(format!("account {account} of {vault} was opened before")));
         }
         let time = self.at.block.time;
         let document = AccountDoc {
@@ -452,8 +537,11 @@ impl Step<'_> {
         }
         let id = self.strategy_of(vault)?;
         self.strategy(id, |doc, _| {
-            doc.followers =
-                if active(status) { doc.followers + 1 } else { doc.followers.saturating_sub(1) };
+            doc.followers = if active(status) {
+                doc.followers + 1
+            } else {
+                doc.followers.saturating_sub(1)
+            };
             Ok(())
         })
     }
@@ -478,10 +566,19 @@ impl Step<'_> {
         let mut document = self.take_vault(vault)?;
         if event.batch_id != document.batches + 1 {
             let expected = document.batches + 1;
-            return Err(self.at.gap(format!("batch {} of {vault} came, expected {expected}", event.batch_id)));
+            return Err(self.at.gap(format!(
+                "batch {} of {vault} came, expected {expected}",
+                event.batch_id
+            )));
         }
         document.batches = event.batch_id;
-        document.marks.insert(event.market, Mark { price: event.index_price, time: origin.time });
+        document.marks.insert(
+            event.market,
+            Mark {
+                price: event.index_price,
+                time: origin.time,
+            },
+        );
         let id = document.strategy;
         self.put(Key::Vault(vault), Document::Vault(document));
 
@@ -490,7 +587,8 @@ impl Step<'_> {
             symbol = doc.symbol(event.market).unwrap_or_default().to_owned();
             Ok(())
         })?;
-        let delay_ms = math::signed_gap(origin.time.saturating_mul(1_000), event.observed_at_ms).map_err(&over)?;
+        let delay_ms =
+            math::signed_gap(origin.time.saturating_mul(1_000), event.observed_at_ms).map_err(&over)?;
         let mut batch = Batch {
             strategy_id: id,
             vault,
@@ -503,7 +601,8 @@ impl Step<'_> {
             delay_ms,
             index_price: event.index_price,
             fill_price: event.fill_price,
-            slippage_bps: math::slippage_bps(event.net_size, event.fill_price, event.index_price).map_err(&over)?,
+            slippage_bps: math::slippage_bps(event.net_size, event.fill_price, event.index_price)
+                .map_err(&over)?,
             net_size: event.net_size,
             crossed_size: event.crossed_size,
             venue_fee: event.venue_fee,
@@ -513,9 +612,18 @@ impl Step<'_> {
             skipped: 0,
             origin,
         };
-        let mut sums = Tally { batches: 1, delay_ms, max_delay_ms: Some(delay_ms), ..Tally::default() };
+        let mut sums = Tally {
+            batches: 1,
+            delay_ms,
+            max_delay_ms: Some(delay_ms),
+            ..Tally::default()
+        };
         for (line, fill) in (0u32..).zip(&event.fills) {
-            let cause = FillCause::Batch { batch_id: event.batch_id, outcome: fill.outcome, delay_ms };
+            let cause = FillCause::Batch {
+                batch_id: event.batch_id,
+                outcome: fill.outcome,
+                delay_ms,
+            };
             let trade = Trade {
                 account: fill.account,
                 market: event.market,
@@ -548,7 +656,13 @@ impl Step<'_> {
 
     fn filled(&mut self, vault: Address, event: &FilledEvent) -> Done {
         let mut document = self.take_vault(vault)?;
-        document.marks.insert(event.market, Mark { price: event.index_price, time: self.at.block.time });
+        document.marks.insert(
+            event.market,
+            Mark {
+                price: event.index_price,
+                time: self.at.block.time,
+            },
+        );
         let id = document.strategy;
         self.put(Key::Vault(vault), Document::Vault(document));
         let mut symbol = String::new();
@@ -613,11 +727,19 @@ impl Step<'_> {
             Some(Document::Account(account)) => account,
             _ => {
                 // A batch may name an index that has no account; it cannot have moved it.
-                let nobody = matches!(trade.cause, FillCause::Batch { outcome: fills::Outcome::Inactive, .. });
+                let nobody = matches!(
+                    trade.cause,
+                    FillCause::Batch {
+                        outcome: fills::Outcome::Inactive,
+                        ..
+                    }
+                );
                 if nobody && !moved {
                     return Ok(row);
                 }
-                return Err(self.at.gap(format!("account {} of {vault} was never opened", trade.account)));
+                return Err(self
+                    .at
+                    .gap(format!("account {} of {vault} was never opened", trade.account)));
             }
         };
         let mut account = account;
@@ -626,7 +748,10 @@ impl Step<'_> {
         let time = self.at.block.time;
         if !moved && trade.quote.0 == 0 {
             account.skips += 1;
-            row.position = account.positions.get(&trade.market).map_or(Size::ZERO, |position| position.size);
+            row.position = account
+                .positions
+                .get(&trade.market)
+                .map_or(Size::ZERO, |position| position.size);
         } else {
             account.touched_at = time;
             let position = account.positions.entry(trade.market).or_default();
@@ -680,7 +805,9 @@ impl Step<'_> {
         for account in accounts {
             let mut counted = Ok(());
             self.account(vault, account, |doc, at| {
-                let Some(position) = doc.positions.get_mut(&market) else { return Ok(None) };
+                let Some(position) = doc.positions.get_mut(&market) else {
+                    return Ok(None);
+                };
                 let before = position.size;
                 // As the vault does it: sizes towards zero, cash against the account.
                 let after = Size(math::mul_div(before.0, scale.0, WAD, "position size")?);
@@ -695,7 +822,12 @@ impl Step<'_> {
                     count_closed(&mut doc.closed, result)?;
                     counted = count_closed(&mut sums.closed, result);
                 }
-                Ok(Some(AccountEvent::VenueDiverged { market, before, after, cash }))
+                Ok(Some(AccountEvent::VenueDiverged {
+                    market,
+                    before,
+                    after,
+                    cash,
+                }))
             })?;
             counted.map_err(self.at.over())?;
         }
@@ -709,7 +841,9 @@ impl Step<'_> {
         let mut document = self.take_vault(vault)?;
         if index != document.points {
             let expected = document.points;
-            return Err(self.at.gap(format!("NAV point {index} of {vault} came, expected {expected}")));
+            return Err(self
+                .at
+                .gap(format!("NAV point {index} of {vault} came, expected {expected}")));
         }
         document.points += 1;
         let id = document.strategy;
@@ -720,19 +854,27 @@ impl Step<'_> {
         let mut strategy_equity = Usdc::ZERO;
         let mut found = false;
         self.strategy(id, |doc, _| {
-            let total = doc
-                .shards
-                .iter()
-                .try_fold(Usdc::ZERO, |sum, shard| add(sum, shard.total_equity, "strategy equity"))?;
+            let total = doc.shards.iter().try_fold(Usdc::ZERO, |sum, shard| {
+                add(sum, shard.total_equity, "strategy equity")
+            })?;
             let alone = doc.shards.len() == 1;
             let current = doc.nav_index;
-            let Some(shard) = doc.shards.iter_mut().find(|shard| shard.vault == vault) else { return Ok(()) };
+            let Some(shard) = doc.shards.iter_mut().find(|shard| shard.vault == vault) else {
+                return Ok(());
+            };
             found = true;
-            let chained =
-                math::chained(current, total, shard.total_equity, shard.nav_index, nav_index)?;
+            let chained = math::chained(current, total, shard.total_equity, shard.nav_index, nav_index)?;
             // With one shard the record is the vault's own, whatever its first points weigh.
-            let next = if alone { nav_index } else { chained.unwrap_or(current) };
-            doc.total_equity = add(sub(total, shard.total_equity, "equity")?, total_equity, "strategy equity")?;
+            let next = if alone {
+                nav_index
+            } else {
+                chained.unwrap_or(current)
+            };
+            doc.total_equity = add(
+                sub(total, shard.total_equity, "equity")?,
+                total_equity,
+                "strategy equity",
+            )?;
             shard.nav_index = nav_index;
             shard.total_equity = total_equity;
             shard.points = index + 1;
@@ -752,7 +894,10 @@ impl Step<'_> {
             (SeriesKey::Strategy(id), strategy_index, strategy_nav),
         ] {
             let point = BucketPoint { index, time, nav };
-            for key in [Key::Hour(series, time / nav::HOUR), Key::Day(series, time / nav::DAY)] {
+            for key in [
+                Key::Hour(series, time / nav::HOUR),
+                Key::Day(series, time / nav::DAY),
+            ] {
                 let before: Option<NavBucket> = match self.take(key)? {
                     Some(Document::Bucket(bucket)) => Some(*bucket),
                     _ => None,
@@ -818,7 +963,10 @@ pub(super) fn absorb(tally: &mut Tally, more: &Tally) -> Result<(), Overflow> {
     tally.moved += more.moved;
     tally.batch_volume = add(tally.batch_volume, more.batch_volume, "volume")?;
     tally.slippage_cost = add(tally.slippage_cost, more.slippage_cost, "slippage")?;
-    tally.delay_ms = tally.delay_ms.checked_add(more.delay_ms).ok_or(Overflow("delay"))?;
+    tally.delay_ms = tally
+        .delay_ms
+        .checked_add(more.delay_ms)
+        .ok_or(Overflow("delay"))?;
     tally.max_delay_ms = tally.max_delay_ms.max(more.max_delay_ms);
     Ok(())
 }

@@ -204,7 +204,9 @@ impl StrategyDoc {
     /// Symbol of a local market.
     #[must_use]
     pub fn symbol(&self, market: u8) -> Option<&str> {
-        self.markets.get(usize::from(market)).map(|market| market.symbol.as_str())
+        self.markets
+            .get(usize::from(market))
+            .map(|market| market.symbol.as_str())
     }
 }
 

@@ -40,7 +40,11 @@ pub fn mul_div_floor(a: i128, b: i128, d: i128, what: &'static str) -> Result<i1
     let product = wide(a) * wide(b);
     let quotient = product / wide(d);
     let rest = product % wide(d);
-    let magnitude = if negative && !rest.is_zero() { quotient + U256::from(1) } else { quotient };
+    let magnitude = if negative && !rest.is_zero() {
+        quotient + U256::from(1)
+    } else {
+        quotient
+    };
     narrow(magnitude, negative, what)
 }
 
@@ -56,7 +60,11 @@ pub fn value(size: Size, price: Wad) -> Result<Usdc, Overflow> {
     let negative = (size.0 < 0) ^ (price.0 < 0);
     let product = wide(size.0) * wide(price.0);
     let (quotient, rest) = (product / U256::from(E30), product % U256::from(E30));
-    let magnitude = if negative && !rest.is_zero() { quotient + U256::from(1) } else { quotient };
+    let magnitude = if negative && !rest.is_zero() {
+        quotient + U256::from(1)
+    } else {
+        quotient
+    };
     narrow(magnitude, negative, "value").map(Usdc)
 }
 
@@ -111,7 +119,15 @@ pub fn shares(amount: Usdc, margin_index: Wad, up: bool) -> Result<i128, Overflo
     }
     let scaled = wide(amount.0) * wide(WAD);
     let index = wide(margin_index.0);
-    narrow(if up { scaled.div_ceil(index) } else { scaled / index }, false, "margin shares")
+    narrow(
+        if up {
+            scaled.div_ceil(index)
+        } else {
+            scaled / index
+        },
+        false,
+        "margin shares",
+    )
 }
 
 /// a − b as a signed 64-bit, for times.

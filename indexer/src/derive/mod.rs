@@ -176,12 +176,20 @@ impl At {
     }
 
     fn gap(&self, detail: impl Into<String>) -> DeriveError {
-        DeriveError::Gap { block: self.block.number, log_index: self.log_index, detail: detail.into() }
+        DeriveError::Gap {
+            block: self.block.number,
+            log_index: self.log_index,
+            detail: detail.into(),
+        }
     }
 
     fn over(&self) -> impl Fn(Overflow) -> DeriveError + use<> {
         let (block, log_index) = (self.block.number, self.log_index);
-        move |source| DeriveError::Overflow { block, log_index, source }
+        move |source| DeriveError::Overflow {
+            block,
+            log_index,
+            source,
+        }
     }
 }
 
@@ -191,7 +199,11 @@ impl Deriver {
     /// A deriver that knows `vaults` from the store.
     #[must_use]
     pub fn new(deployment: Deployment, vaults: impl IntoIterator<Item = (Address, StrategyId)>) -> Self {
-        Self { deployment, vaults: vaults.into_iter().collect(), cache: HashMap::new() }
+        Self {
+            deployment,
+            vaults: vaults.into_iter().collect(),
+            cache: HashMap::new(),
+        }
     }
 
     /// Forgets what was loaded, after a rollback or an error; `vaults` as the store has them now.
@@ -295,7 +307,11 @@ impl Deriver {
     /// Gives documents to work on; a key without a document says that the store has none.
     pub fn load(&mut self, documents: impl IntoIterator<Item = (Key, Option<Document>)>) {
         for (key, document) in documents {
-            self.cache.entry(key).or_insert(Slot { document, dirty: false, undone: None });
+            self.cache.entry(key).or_insert(Slot {
+                document,
+                dirty: false,
+                undone: None,
+            });
         }
     }
 
@@ -309,7 +325,10 @@ impl Deriver {
         for block in blocks {
             let mut order: Vec<&Placed> = block.events.iter().collect();
             order.sort_by_key(|placed| {
-                (placed.event.as_ref().map_or(u8::MAX, Event::rank), placed.log_index)
+                (
+                    placed.event.as_ref().map_or(u8::MAX, Event::rank),
+                    placed.log_index,
+                )
             });
             let undo = block.block.number > undo_above;
             for placed in order {
@@ -319,8 +338,18 @@ impl Deriver {
                 }
                 let event = placed.event.as_ref().map_err(Clone::clone)?;
                 out.events += 1;
-                let at = At { block: block.block, tx_hash: placed.tx_hash, log_index: placed.log_index };
-                apply::Step { deriver: self, out: &mut out, at, undo }.apply(placed.address, event)?;
+                let at = At {
+                    block: block.block,
+                    tx_hash: placed.tx_hash,
+                    log_index: placed.log_index,
+                };
+                apply::Step {
+                    deriver: self,
+                    out: &mut out,
+                    at,
+                    undo,
+                }
+                .apply(placed.address, event)?;
             }
         }
         for (key, slot) in &mut self.cache {
@@ -349,4 +378,3 @@ const fn account_of(event: &Event) -> Option<u32> {
         _ => None,
     }
 }
-

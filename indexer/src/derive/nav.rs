@@ -12,13 +12,23 @@ pub const DAY: u64 = 86_400;
 
 /// Adds a later point to a bucket.
 pub fn extend(bucket: Option<&NavBucket>, point: BucketPoint) -> Result<NavBucket, Overflow> {
-    let single = NavBucket { count: 1, first: point, last: point, low: point, high: point, fall: None };
+    let single = NavBucket {
+        count: 1,
+        first: point,
+        last: point,
+        low: point,
+        high: point,
+        fall: None,
+    };
     bucket.map_or(Ok(single), |bucket| join(bucket, &single))
 }
 
 /// Joins a bucket with the one after it.
 pub fn join(a: &NavBucket, b: &NavBucket) -> Result<NavBucket, Overflow> {
-    let across = (b.low.nav < a.high.nav).then_some(Fall { peak: a.high, trough: b.low });
+    let across = (b.low.nav < a.high.nav).then_some(Fall {
+        peak: a.high,
+        trough: b.low,
+    });
     let mut fall = deeper(a.fall, across)?;
     fall = deeper(fall, b.fall)?;
     Ok(NavBucket {
@@ -33,7 +43,9 @@ pub fn join(a: &NavBucket, b: &NavBucket) -> Result<NavBucket, Overflow> {
 
 /// The deeper of two falls; the earlier one when they are equal.
 fn deeper(a: Option<Fall>, b: Option<Fall>) -> Result<Option<Fall>, Overflow> {
-    let (Some(first), Some(second)) = (a, b) else { return Ok(a.or(b)) };
+    let (Some(first), Some(second)) = (a, b) else {
+        return Ok(a.or(b));
+    };
     // trough ÷ peak compared by cross multiplication: exact.
     let left = alloy::primitives::U256::from(first.trough.nav.0.unsigned_abs())
         * alloy::primitives::U256::from(second.peak.nav.0.unsigned_abs());

@@ -62,7 +62,10 @@ fn open(position: &mut PositionDoc, delta: i128, quote: Usdc, price: Wad, time: 
         position.realised = Usdc::ZERO;
     }
     let cost = mul_div(delta.abs(), price.0, WAD, "entry cost")?;
-    position.entry_cost = position.entry_cost.checked_add(Wad(cost)).ok_or(Overflow("entry cost"))?;
+    position.entry_cost = position
+        .entry_cost
+        .checked_add(Wad(cost))
+        .ok_or(Overflow("entry cost"))?;
     position.open_quote = add(position.open_quote, quote, "quote balance")?;
     Ok(())
 }
@@ -114,10 +117,22 @@ mod tests {
         assert_eq!(average_entry(&p), Ok(Some(price(2_100))));
         assert_eq!(p.opened_at, 10);
         let half = fill(&mut p, Size(-BASE), Usdc(2_300 * USD), price(2_301), 30).unwrap();
-        assert_eq!(half, Effect { realised: Usdc(199 * USD), closed: None });
+        assert_eq!(
+            half,
+            Effect {
+                realised: Usdc(199 * USD),
+                closed: None
+            }
+        );
         assert_eq!(average_entry(&p), Ok(Some(price(2_100))));
         let rest = fill(&mut p, Size(-BASE), Usdc(2_000 * USD), price(2_001), 40).unwrap();
-        assert_eq!(rest, Effect { realised: Usdc(-101 * USD), closed: Some(Usdc(98 * USD)) });
+        assert_eq!(
+            rest,
+            Effect {
+                realised: Usdc(-101 * USD),
+                closed: Some(Usdc(98 * USD))
+            }
+        );
         assert_eq!((p.size, p.quote), (Size::ZERO, Usdc(98 * USD)));
     }
 
@@ -126,7 +141,13 @@ mod tests {
         let mut p = PositionDoc::default();
         fill(&mut p, Size(BASE), Usdc(-2_000 * USD), price(2_000), 10).unwrap();
         let turn = fill(&mut p, Size(-3 * BASE), Usdc(6_300 * USD), price(2_100), 20).unwrap();
-        assert_eq!(turn, Effect { realised: Usdc(100 * USD), closed: Some(Usdc(100 * USD)) });
+        assert_eq!(
+            turn,
+            Effect {
+                realised: Usdc(100 * USD),
+                closed: Some(Usdc(100 * USD))
+            }
+        );
         assert_eq!((p.size, p.opened_at), (Size(-2 * BASE), 20));
         assert_eq!(average_entry(&p), Ok(Some(price(2_100))));
         let end = fill(&mut p, Size(2 * BASE), Usdc(-4_400 * USD), price(2_200), 30).unwrap();

@@ -75,6 +75,9 @@ pub enum StoreError {
         /// Which constraint.
         detail: String,
     },
+    /// A write on a store that was opened for reading.
+    #[error("database was opened for reading only")]
+    ReadOnly,
     /// The cursor of a page is not one that this list gave out.
     #[error("not a page cursor of this list")]
     BadCursor,

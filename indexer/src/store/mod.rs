@@ -11,9 +11,20 @@ use crate::model::{
     StrategyQuery, System, Window,
 };
 
+pub mod commit;
+mod curve;
 mod error;
+mod page;
+mod postgres;
+mod schema;
+mod sqlite;
+mod table;
+mod view;
 
+pub use commit::{Commit, Heights, Identity, Writer};
 pub use error::{Result, StoreError};
+pub use postgres::PostgresStore;
+pub use sqlite::SqliteStore;
 
 /// What readers may ask. All lists are newest first unless said otherwise; a page's cursor stays good while rows are
 /// added, and is refused as [`StoreError::BadCursor`] when it is not one.
@@ -87,3 +98,38 @@ pub trait Reader: Send + Sync {
 
 /// A store that can be handed around.
 pub type SharedReader = Arc<dyn Reader>;
+/// The write side of one.
+pub type SharedWriter = Arc<dyn Writer>;
+
+/// Opens a store for reading, by URL: `sqlite://path/to/file.db` or `postgres://user@host/database`.
+///
+/// # Errors
+/// [`StoreError::Empty`] when no indexer has written there yet, [`StoreError::SchemaVersion`] when another version
+/// did, [`StoreError::Unavailable`] when it cannot be reached.
+pub async fn open_reader(url: &str) -> Result<SharedReader> {
+    if url.starts_with("sqlite://") {
+        Ok(Arc::new(sqlite::open_reader(url).await?))
+    } else if is_postgres(url) {
+        Ok(Arc::new(postgres::open_reader(url).await?))
+    } else {
+        Err(StoreError::UnknownEngine)
+    }
+}
+
+/// Opens a store for writing: creates what is not there and brings the schema up to date.
+///
+/// # Errors
+/// As [`open_reader`], but an empty database is filled.
+pub async fn open_writer(url: &str) -> Result<SharedWriter> {
+    if url.starts_with("sqlite://") {
+        Ok(Arc::new(sqlite::open(url).await?))
+    } else if is_postgres(url) {
+        Ok(Arc::new(postgres::open(url).await?))
+    } else {
+        Err(StoreError::UnknownEngine)
+    }
+}
+
+fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres://") || url.starts_with("postgresql://")
+}
