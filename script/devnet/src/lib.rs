@@ -18,6 +18,7 @@
 //! | [`check`] | whether everyone who should have been moved was, and the indexer agrees with the chain |
 //! | [`bench`] | gas and latency figures |
 
+pub mod bench;
 pub mod chain;
 pub mod check;
 pub mod followers;

@@ -1,6 +1,7 @@
 //! `script/up` and `script/bench`.
 
 use clap::{Parser, Subcommand};
+use lockstep_devnet::bench;
 use lockstep_devnet::layout::Layout;
 use lockstep_devnet::up::{UpOptions, up};
 use lockstep_service::{logs, shutdown};
@@ -33,6 +34,14 @@ enum Command {
         #[arg(long, default_value_t = 2026)]
         seed: u64,
     },
+    /// Measures, and prints one table; benchmarks are gas, keeper_latency, indexer_rate and end_to_end_latency.
+    Bench {
+        /// Only benchmarks whose name or figure contains this.
+        name: Option<String>,
+        /// One JSON object per figure instead of the table.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[tokio::main]
@@ -57,6 +66,19 @@ async fn main() -> anyhow::Result<()> {
                 seed,
             };
             up(&layout, &options, stop).await
+        }
+        Command::Bench { name, json } => {
+            let measured = bench::run(&layout, name.as_deref(), |figure| {
+                if json {
+                    println!("{}", serde_json::to_string(&figure).unwrap_or_default());
+                } else {
+                    println!("{}", bench::line(&figure));
+                }
+            });
+            tokio::select! {
+                outcome = measured => outcome,
+                () = stop.cancelled() => Ok(()),
+            }
         }
     }
 }

@@ -8,6 +8,9 @@ use crate::chain::Account;
 use crate::layout::Layout;
 use crate::process::Program;
 
+/// Shared by the API and the keeper, which both listen on the loopback interface only.
+const RELAY_TOKEN: &str = "local-relay-token-of-the-development-stack";
+
 /// Where the parts of one stack keep their things and listen.
 #[derive(Debug, Clone)]
 pub struct Services {
@@ -31,6 +34,10 @@ pub struct Services {
     pub api_port: u16,
     /// Log filter of all three.
     pub log_filter: String,
+    /// More of the keeper's configuration, after its `[rpc]` table.
+    pub keeper_extra: String,
+    /// Whether the API limits how often one address may ask.
+    pub api_limits: bool,
 }
 
 impl Services {
@@ -89,16 +96,21 @@ impl Services {
              listen = \"127.0.0.1:{}\"\n\
              \n\
              [rpc]\n\
-             urls = {}\n",
+             urls = {}\n\
+             ws_url = {}\n\
+             {}",
             quoted(&self.deployment),
             quoted(&self.keeper_database()),
             self.keeper_port,
             list(&self.keeper_rpc),
+            quoted_text(&self.public_rpc.as_str().replacen("http", "ws", 1)),
+            self.keeper_extra,
         );
         std::fs::write(self.directory.join("keeper.toml"), text)?;
         Ok(self
             .program(layout, "keeper")?
-            .environment("LOCKSTEP_KEEPER__KEY", account.secret()))
+            .environment("LOCKSTEP_KEEPER__KEY", account.secret())
+            .environment("LOCKSTEP_KEEPER__TOKEN", RELAY_TOKEN))
     }
 
     /// Writes `indexer.toml` and gives the program that reads it.
@@ -127,18 +139,40 @@ impl Services {
     /// # Errors
     /// As [`Services::keeper`].
     pub fn api(&self, layout: &Layout) -> anyhow::Result<Program> {
+        let dashboard = layout.root().join("api/web/dist");
+        let dashboard = if dashboard.is_dir() {
+            format!("web_dist = {}\n", quoted(&dashboard))
+        } else {
+            String::new()
+        };
         let text = format!(
-            "deployment = {}\n\
-             store = {}\n\
-             listen = \"127.0.0.1:{}\"\n\
-             keeper = \"{}\"\n",
-            quoted(&self.deployment),
-            quoted_text(&format!("sqlite://{}", self.indexer_database().display())),
+            "listen = \"127.0.0.1:{}\"\n\
+             database_url = {}\n\
+             state_file = {}\n\
+             deployment = {}\n\
+             public_rpc_url = \"{}\"\n\
+             rpc_url = \"{}\"\n\
+             {dashboard}\
+             \n\
+             [keeper]\n\
+             url = \"{}\"\n\
+             \n\
+             # Everyone here has the same address.\n\
+             [limits]\n\
+             enabled = {}\n",
             self.api_port,
+            quoted_text(&format!("sqlite://{}", self.indexer_database().display())),
+            quoted(&self.directory.join("api.db")),
+            quoted(&self.deployment),
+            self.public_rpc,
+            self.api_rpc,
             self.keeper_url()?,
+            self.api_limits,
         );
         std::fs::write(self.directory.join("api.toml"), text)?;
-        self.program(layout, "api")
+        Ok(self
+            .program(layout, "api")?
+            .environment("LOCKSTEP_API__KEEPER__TOKEN", RELAY_TOKEN))
     }
 }
 

@@ -43,6 +43,8 @@ pub struct StackOptions {
     pub proxies: bool,
     /// Seed of the proxies and of the followers.
     pub seed: u64,
+    /// More of the keeper's configuration, e.g. `[pace]`.
+    pub keeper_extra: String,
 }
 
 impl Default for StackOptions {
@@ -54,6 +56,8 @@ impl Default for StackOptions {
             mining: Mining::AtOnce,
             proxies: false,
             seed: 1,
+            // Tests wait for what the keeper does; it looks more often than it would on a public chain.
+            keeper_extra: "[pace]\npoll_ms = 100\nlook_seconds = 1\n".to_owned(),
         }
     }
 }
@@ -150,6 +154,8 @@ impl Stack {
             indexer_port: free_port()?,
             api_port: free_port()?,
             log_filter: "info,lockstep_keeper=debug,lockstep_indexer=debug,lockstep_api=debug".to_owned(),
+            keeper_extra: options.keeper_extra,
+            api_limits: false,
         };
         let mut stack = Self {
             chain,

@@ -116,6 +116,8 @@ pub async fn up(layout: &Layout, options: &UpOptions, stop: CancellationToken) -
         indexer_port: free_port()?,
         api_port: options.port,
         log_filter: "info".to_owned(),
+        keeper_extra: String::new(),
+        api_limits: false,
     };
     let services = Services {
         keeper_rpc: vec![services.public_rpc.clone()],
