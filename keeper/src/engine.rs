@@ -1,0 +1,808 @@
+//! The loop: one task owns the whole state and takes one observation after the other, so there is nothing to lock.
+//!
+//! On every new block, and at least every poll interval: read the logs since the last look, read what they made stale,
+//! compare each strategy's master with its accounts, act. A master's trade told by the push feed takes a short cut to
+//! the same comparison, for that master alone.
+
+pub(crate) mod outcome;
+mod watch;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use alloy::primitives::{Address, B256, Bytes, U256};
+use alloy::rpc::types::{Filter, Log};
+use alloy::sol_types::SolEvent as _;
+use lockstep_contracts::bindings::{IMasterRegistry, IMirrorEngine, IStrategyVault};
+use lockstep_contracts::deployment::Deployment;
+use lockstep_contracts::digest::Domains;
+use lockstep_contracts::fills::decode_fills;
+use lockstep_contracts::units::Wad;
+use tokio::sync::{mpsc, watch as channel};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use crate::chain::{Head, Rpc, RpcError};
+use crate::config::Pace;
+use crate::confirm::{News, Tracker};
+use crate::guard::{self, Limits, Sight, Verdict};
+use crate::journal::{Journal, JournalError};
+use crate::plan::{self, Decision, GasModel, Sink as _, Why};
+use crate::relay::{self, Relay};
+use crate::source::{Change, Observation, Origin, Source};
+use crate::state::load::LOG_RANGE;
+use crate::state::{AccountIndex, Book, MarketIndex, StrategyId, load};
+use crate::submit::sink::{ChainSink, Pair, Patience, ProofPath};
+use crate::submit::{Stopwatch, SubmitError, Submitter};
+
+/// Why the loop ends.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// What cannot be written down is not done.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// No endpoint answers; the next look tries again.
+    #[error(transparent)]
+    Rpc(#[from] RpcError),
+    /// Signing failed.
+    #[error(transparent)]
+    Key(#[from] crate::submit::key::KeyError),
+}
+
+impl From<SubmitError> for EngineError {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            SubmitError::Journal(error) => Self::Journal(error),
+            SubmitError::Rpc(error) => Self::Rpc(error),
+            SubmitError::Key(error) => Self::Key(error),
+        }
+    }
+}
+
+/// What other tasks ask of the loop.
+#[derive(Debug)]
+pub enum Command {
+    /// The journal has something to relay.
+    Relay,
+    /// A keeper-attested signal for a strategy without an on-chain source.
+    Signal {
+        /// Strategy.
+        strategy: StrategyId,
+        /// Market.
+        market: MarketIndex,
+        /// The master's leverage.
+        leverage: Wad,
+        /// Unix ms at which the master's state was seen.
+        observed_at: u64,
+    },
+}
+
+/// What the door tells about the loop.
+#[derive(Debug, Clone, Default, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Health {
+    /// Block of the last complete look.
+    pub block: u64,
+    /// Unix seconds of that block.
+    pub block_time: u64,
+    /// Whether the push feed is up; polling works without it.
+    pub feed_up: bool,
+    /// Strategies followed.
+    pub strategies: usize,
+    /// Accounts cached.
+    pub accounts: usize,
+    /// Jobs not settled yet.
+    pub jobs_in_flight: usize,
+    /// What the last look failed on; `None` when it was complete.
+    pub problem: Option<String>,
+    /// When the last complete look was.
+    #[serde(skip)]
+    pub looked: Option<Instant>,
+}
+
+/// Parts the loop is made of.
+pub struct Parts {
+    /// Endpoints.
+    pub rpc: Arc<dyn Rpc>,
+    /// Journal.
+    pub journal: Journal,
+    /// Signs and sends.
+    pub submitter: Submitter,
+    /// Follows what was sent.
+    pub tracker: Tracker,
+    /// Masters.
+    pub source: Arc<dyn Source>,
+    /// Addresses.
+    pub deployment: Deployment,
+    /// Pace.
+    pub pace: Pace,
+    /// Guards.
+    pub limits: Limits,
+    /// Gas model.
+    pub gas: GasModel,
+    /// Health, for the door.
+    pub health: channel::Sender<Health>,
+    /// Masters, for the push feed.
+    pub masters: channel::Sender<BTreeSet<Address>>,
+}
+
+/// See the module.
+pub struct Engine {
+    rpc: Arc<dyn Rpc>,
+    journal: Journal,
+    submitter: Submitter,
+    tracker: Tracker,
+    source: Arc<dyn Source>,
+    deployment: Deployment,
+    domains: Domains,
+    pace: Pace,
+    limits: Limits,
+    gas: GasModel,
+    health: channel::Sender<Health>,
+    masters: channel::Sender<BTreeSet<Address>>,
+    book: Book,
+    /// Block up to which logs were read.
+    cursor: Option<Head>,
+    /// Strategies to read again.
+    stale: BTreeSet<StrategyId>,
+    /// Trades seen and not acted on yet: when they were received.
+    hot: BTreeMap<Pair, Instant>,
+    /// Changes seen, so that the feed and the poll do not count one twice.
+    seen: HashSet<(B256, u64)>,
+    seen_order: VecDeque<(B256, u64)>,
+    rate: guard::Rate,
+    patience: Patience,
+    /// Guard verdicts said last, so that a lasting one is not said every block.
+    said: HashMap<Pair, &'static str>,
+    relay: Relay,
+    looked: Option<Instant>,
+    refreshed: Instant,
+    watched: HashMap<(Address, AccountIndex), Instant>,
+    last_checkpoint: HashMap<Address, u64>,
+}
+
+/// Changes remembered for deduplication.
+const SEEN: usize = 8_192;
+
+impl Engine {
+    /// Puts the loop together. Nothing is read or sent yet.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let domains = Domains::from(&parts.deployment);
+        let relay = Relay::new(parts.deployment.engine, parts.gas.mandates_per_batch);
+        Self {
+            rpc: parts.rpc,
+            journal: parts.journal,
+            submitter: parts.submitter,
+            tracker: parts.tracker,
+            source: parts.source,
+            deployment: parts.deployment,
+            domains,
+            pace: parts.pace,
+            limits: parts.limits,
+            gas: parts.gas,
+            health: parts.health,
+            masters: parts.masters,
+            book: Book::default(),
+            cursor: None,
+            stale: BTreeSet::new(),
+            hot: BTreeMap::new(),
+            seen: HashSet::new(),
+            seen_order: VecDeque::new(),
+            rate: guard::Rate::default(),
+            patience: Patience::default(),
+            said: HashMap::new(),
+            relay,
+            looked: None,
+            refreshed: Instant::now(),
+            watched: HashMap::new(),
+            last_checkpoint: HashMap::new(),
+        }
+    }
+
+    /// The state, for tests and measurements.
+    #[must_use]
+    pub const fn book(&self) -> &Book {
+        &self.book
+    }
+
+    /// The state, for measurements that need no chain.
+    pub const fn book_mut(&mut self) -> &mut Book {
+        &mut self.book
+    }
+
+    /// Jobs under way.
+    #[must_use]
+    pub const fn tracker(&self) -> &Tracker {
+        &self.tracker
+    }
+
+    /// Runs until `stop`, or until the journal fails.
+    ///
+    /// # Errors
+    /// [`EngineError::Journal`] or [`EngineError::Key`]; an endpoint that does not answer never ends the loop.
+    pub async fn run(
+        mut self,
+        mut observations: mpsc::Receiver<Observation>,
+        mut commands: mpsc::Receiver<Command>,
+        stop: CancellationToken,
+    ) -> Result<(), EngineError> {
+        self.tracker.resend(&mut self.submitter).await?;
+        let mut tick = tokio::time::interval(Duration::from_millis(self.pace.poll_ms));
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let look = tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Some(observation) = observations.recv() => match observation {
+                    Observation::Change(change) => {
+                        survive(self.on_change(change).await)?;
+                        false
+                    }
+                    Observation::Block => true,
+                    Observation::Up => {
+                        self.health.send_modify(|health| health.feed_up = true);
+                        // Whatever happened while it was down: read again.
+                        self.looked = None;
+                        true
+                    }
+                    Observation::Down { .. } => {
+                        self.health.send_modify(|health| health.feed_up = false);
+                        false
+                    }
+                },
+                Some(command) = commands.recv() => {
+                    match command {
+                        Command::Relay => survive(self.relays().await)?,
+                        Command::Signal { strategy, market, leverage, observed_at } => {
+                            survive(self.on_signal(strategy, market, leverage, observed_at).await)?;
+                        }
+                    }
+                    false
+                }
+                _ = tick.tick() => true,
+            };
+            if look {
+                let started = Instant::now();
+                let result = self.look().await;
+                let problem = result.as_ref().err().map(ToString::to_string);
+                self.report(problem);
+                metrics::histogram!("keeper_look_seconds").record(started.elapsed());
+                survive(result)?;
+            }
+        }
+        info!(
+            jobs_in_flight = self.tracker.pending().count(),
+            "stopped; what is in flight is in the journal"
+        );
+        self.journal.close().await;
+        Ok(())
+    }
+
+    fn report(&self, problem: Option<String>) {
+        let complete = problem.is_none();
+        self.health.send_modify(|health| {
+            if let Some(head) = self.book.head.filter(|_| complete) {
+                health.block = head.number;
+                health.block_time = head.timestamp;
+                health.looked = Some(Instant::now());
+            }
+            health.strategies = self.book.strategies.len();
+            health.accounts = self.book.account_count();
+            health.jobs_in_flight = self.tracker.pending().count();
+            health.problem = problem;
+        });
+        if let Some(seen) = self.book.head_seen {
+            metrics::gauge!("keeper_block_age_seconds")
+                .set(u32::try_from(seen.elapsed().as_secs()).unwrap_or(u32::MAX));
+        }
+        metrics::gauge!("keeper_accounts").set(u32::try_from(self.book.account_count()).unwrap_or(u32::MAX));
+    }
+
+    /// A complete look at the chain: read, compare, act.
+    ///
+    /// # Errors
+    /// As [`Self::run`], and when no endpoint answers.
+    pub async fn look(&mut self) -> Result<(), EngineError> {
+        let head = self.rpc.head().await?;
+        let is_new = self.book.head.is_none_or(|known| known.hash != head.hash);
+        if is_new {
+            self.book.head_seen = Some(Instant::now());
+            self.book.head = Some(head);
+            self.submitter.refresh_fees(head.base_fee).await;
+            self.follow(head).await?;
+        }
+        self.step(&head).await?;
+        if self.refreshed.elapsed() >= Duration::from_secs(self.pace.refresh_seconds) {
+            self.mark_all();
+            self.refreshed = Instant::now();
+        }
+        self.reload().await?;
+        let due = self
+            .looked
+            .is_none_or(|at| at.elapsed() >= Duration::from_secs(self.pace.look_seconds));
+        if is_new || due || !self.hot.is_empty() {
+            load::market_state(self.rpc.as_ref(), &self.deployment, &mut self.book).await?;
+        }
+        self.relays().await?;
+        let hot: Vec<Pair> = self.hot.keys().copied().collect();
+        for pair in hot {
+            self.converge(pair, Why::Trade, None).await?;
+        }
+        if due {
+            self.looked = Some(Instant::now());
+            let pairs: Vec<Pair> = self
+                .book
+                .strategies
+                .values()
+                .flat_map(|strategy| {
+                    (0..strategy.markets.len())
+                        .filter_map(|i| Some((strategy.id, MarketIndex::try_from(i).ok()?)))
+                })
+                .collect();
+            for pair in pairs {
+                self.converge(pair, Why::Look, None).await?;
+            }
+            self.watch().await?;
+        }
+        Ok(())
+    }
+
+    /// Reads the logs since the last look, or everything after a gap or a reorganisation.
+    async fn follow(&mut self, head: Head) -> Result<(), EngineError> {
+        let Some(cursor) = self.cursor else {
+            self.resync("start", head).await?;
+            return Ok(());
+        };
+        let continues = head.parent == cursor.hash || head.hash == cursor.hash || {
+            head.number >= cursor.number
+                && self
+                    .rpc
+                    .block(cursor.number)
+                    .await?
+                    .is_some_and(|block| block.hash == cursor.hash)
+        };
+        if !continues {
+            if head.number < cursor.number && self.rpc.block(cursor.number).await?.is_some() {
+                // An endpoint that lags, not a reorganisation: nothing is older than what is known.
+                return Ok(());
+            }
+            metrics::counter!("keeper_reorgs_total").increment(1);
+            self.resync("reorganisation", head).await?;
+            return Ok(());
+        }
+        if head.number.saturating_sub(cursor.number) > LOG_RANGE {
+            self.resync("gap", head).await?;
+            return Ok(());
+        }
+        if head.number > cursor.number {
+            let (from, to) = (cursor.number + 1, head.number);
+            let mut addresses = vec![self.deployment.registry, self.deployment.liquidator];
+            addresses.extend(self.book.vaults.keys());
+            let logs = self
+                .rpc
+                .logs(&Filter::new().address(addresses).from_block(from).to_block(to))
+                .await?;
+            for log in &logs {
+                self.on_log(log);
+            }
+            let masters = self.book.sources();
+            for change in self.source.poll(self.rpc.as_ref(), &masters, from, to).await? {
+                self.note(&change, head.timestamp);
+            }
+        }
+        self.cursor = Some(head);
+        Ok(())
+    }
+
+    /// Reads everything again.
+    async fn resync(&mut self, why: &'static str, head: Head) -> Result<(), EngineError> {
+        info!(why, block = head.number, "reading everything from the chain");
+        let ids = load::strategy_ids(self.rpc.as_ref(), &self.deployment, head.number).await?;
+        for vault in self.book.vaults.values_mut() {
+            vault.accounts.clear();
+            vault.last_nav = 0;
+        }
+        self.book.strategies.retain(|id, _| ids.contains(id));
+        let known = &self.book.strategies;
+        self.book
+            .vaults
+            .retain(|_, vault| known.contains_key(&vault.strategy));
+        self.stale.extend(ids);
+        self.mark_all();
+        self.cursor = Some(head);
+        Ok(())
+    }
+
+    fn mark_all(&mut self) {
+        for vault in self.book.vaults.values_mut() {
+            vault.stale = true;
+            vault.dirty.extend(vault.accounts.keys().copied());
+        }
+    }
+
+    /// Reads what is stale.
+    async fn reload(&mut self) -> Result<(), EngineError> {
+        let rpc = Arc::clone(&self.rpc);
+        while let Some(id) = self.stale.first().copied() {
+            load::strategy(rpc.as_ref(), &self.deployment, &mut self.book, id).await?;
+            self.stale.remove(&id);
+            if let Some(strategy) = self.book.strategies.get(&id) {
+                info!(strategy = id, name = strategy.name, source = ?strategy.source, vaults = strategy.vaults.len(), "following");
+            }
+        }
+        let vaults: Vec<Address> = self
+            .book
+            .vaults
+            .iter()
+            .filter(|(_, vault)| vault.stale || !vault.dirty.is_empty())
+            .map(|(address, _)| *address)
+            .collect();
+        for vault in vaults {
+            load::vault(rpc.as_ref(), &mut self.book, vault).await?;
+        }
+        let masters = self.book.sources();
+        self.masters.send_if_modified(|known| {
+            let changed = *known != masters;
+            if changed {
+                known.clone_from(&masters);
+            }
+            changed
+        });
+        Ok(())
+    }
+
+    /// What a log of ours makes stale.
+    fn on_log(&mut self, log: &Log) {
+        let address = log.address();
+        let Some(topic) = log.topic0().copied() else {
+            return;
+        };
+        if address == self.deployment.registry {
+            let id = log
+                .topics()
+                .get(1)
+                .and_then(|id| StrategyId::try_from(U256::from_be_bytes(id.0)).ok());
+            let concerns_a_strategy = [
+                IMasterRegistry::StrategyRegistered::SIGNATURE_HASH,
+                IMasterRegistry::VaultCreated::SIGNATURE_HASH,
+                IMasterRegistry::TermsApplied::SIGNATURE_HASH,
+                IMasterRegistry::SourceChanged::SIGNATURE_HASH,
+            ]
+            .contains(&topic);
+            if let (true, Some(id)) = (concerns_a_strategy, id) {
+                self.stale.insert(id);
+            }
+            return;
+        }
+        let Some(vault) = self.book.vaults.get_mut(&address) else {
+            return;
+        };
+        match topic {
+            IStrategyVault::BatchMirrored::SIGNATURE_HASH => {
+                vault.stale = true;
+                let fills = IStrategyVault::BatchMirrored::decode_log(&log.inner)
+                    .ok()
+                    .and_then(|event| decode_fills(&event.fills).ok());
+                match fills {
+                    Some(fills) => vault.dirty.extend(fills.iter().map(|fill| fill.account)),
+                    None => vault.dirty.extend(vault.accounts.keys().copied()),
+                }
+            }
+            IStrategyVault::NavRecorded::SIGNATURE_HASH => {
+                if let Ok(event) = IStrategyVault::NavRecorded::decode_log(&log.inner) {
+                    vault.last_nav = vault.last_nav.max(event.time);
+                }
+            }
+            IStrategyVault::VenueDiverged::SIGNATURE_HASH | IStrategyVault::BadDebt::SIGNATURE_HASH => {
+                vault.stale = true;
+                vault.dirty.extend(vault.accounts.keys().copied());
+            }
+            IStrategyVault::FeesClaimed::SIGNATURE_HASH => {}
+            _ => {
+                // Every other event of a vault names the account it changed first.
+                vault.stale = true;
+                if let Some(account) = log.topics().get(1)
+                    && let Ok(account) = AccountIndex::try_from(U256::from_be_bytes(account.0))
+                {
+                    vault.dirty.insert(account);
+                }
+            }
+        }
+    }
+
+    /// Writes a change into the state; returns the strategies' markets it concerns, nothing when it was seen before.
+    fn note(&mut self, change: &Change, head_time: u64) -> Vec<Pair> {
+        let key = (change.block_hash, change.log_index);
+        if !self.seen.insert(key) {
+            return Vec::new();
+        }
+        self.seen_order.push_back(key);
+        if self.seen_order.len() > SEEN
+            && let Some(oldest) = self.seen_order.pop_front()
+        {
+            self.seen.remove(&oldest);
+        }
+        if change.origin == Origin::Liquidation {
+            warn!(master = %change.source, block = change.block, "the venue liquidated a master: the state is mirrored, nobody traded");
+            return Vec::new();
+        }
+        let at_ms = change.block_time.unwrap_or(head_time).saturating_mul(1_000);
+        let pairs = self.book.note_trade(change.source, change.venue_market, at_ms);
+        for (strategy, market) in &pairs {
+            debug!(strategy, market, block = change.block, "master traded");
+            metrics::counter!("keeper_master_trades_total").increment(1);
+            self.hot.entry((*strategy, *market)).or_insert(change.received);
+            if let Some(strategy) = self.book.strategies.get(strategy) {
+                self.patience.forget(&strategy.vaults, *market);
+            }
+        }
+        pairs
+    }
+
+    /// The short cut: a trade told by the push feed.
+    ///
+    /// # Errors
+    /// As [`Self::look`].
+    pub async fn on_change(&mut self, change: Change) -> Result<(), EngineError> {
+        let mut watch = Stopwatch::since(change.received);
+        let mut head_time = self.book.head.map_or(0, |head| head.timestamp);
+        if change.block_time.is_none() && self.book.head.is_none_or(|head| head.number != change.block) {
+            let block = watch.rpc(self.rpc.block(change.block)).await?;
+            head_time = block.map_or(head_time, |block| block.timestamp);
+        }
+        // A change is a block seen: the feed is alive.
+        self.book.head_seen = Some(Instant::now());
+        let pairs = self.note(&change, head_time);
+        if pairs.is_empty() {
+            return Ok(());
+        }
+        watch
+            .rpc(load::market_state(
+                self.rpc.as_ref(),
+                &self.deployment,
+                &mut self.book,
+            ))
+            .await?;
+        for pair in pairs {
+            self.converge(pair, Why::Trade, Some(watch)).await?;
+        }
+        Ok(())
+    }
+
+    /// A keeper-attested signal: signed with the keeper's key and sent with the accounts it moves.
+    ///
+    /// # Errors
+    /// As [`Self::look`].
+    pub async fn on_signal(
+        &mut self,
+        strategy: StrategyId,
+        market: MarketIndex,
+        leverage: Wad,
+        observed_at: u64,
+    ) -> Result<(), EngineError> {
+        let Some(known) = self.book.strategies.get_mut(&strategy) else {
+            warn!(strategy, "signal for an unknown strategy");
+            return Ok(());
+        };
+        if known.source.is_some() {
+            warn!(strategy, "signal for a strategy whose venue proves itself");
+            return Ok(());
+        }
+        let Some(state) = known.markets.get_mut(usize::from(market)) else {
+            return Ok(());
+        };
+        let journalled = self
+            .journal
+            .highest_sequence(strategy, market)
+            .await?
+            .unwrap_or(0);
+        let sequence = state.sequence.max(journalled) + 1;
+        state.leverage = Some(leverage);
+        state.traded_at = observed_at;
+        let vaults = known.vaults.clone();
+        self.patience.forget(&vaults, market);
+        let signal = IMirrorEngine::Signal {
+            strategyId: U256::from(strategy),
+            market,
+            leverage: alloy::primitives::I256::try_from(leverage.0).unwrap_or_default(),
+            sequence,
+            observedAt: observed_at,
+        };
+        let signature = self
+            .submitter
+            .key()
+            .sign_digest(self.domains.in_engine(&signal))?;
+        let proof = ProofPath::Signed {
+            signal,
+            proof: 2,
+            signature,
+        };
+        let watch = Stopwatch::start();
+        self.act((strategy, market), Why::Trade, Some(watch), proof).await
+    }
+
+    /// Brings a strategy's accounts to the master's state in one market.
+    async fn converge(&mut self, pair: Pair, why: Why, watch: Option<Stopwatch>) -> Result<(), EngineError> {
+        let proof = match self.book.strategies.get(&pair.0) {
+            Some(strategy) if strategy.source.is_some() => ProofPath::Venue,
+            _ => ProofPath::Stored,
+        };
+        self.act(pair, why, watch, proof).await
+    }
+
+    async fn act(
+        &mut self,
+        pair: Pair,
+        why: Why,
+        watch: Option<Stopwatch>,
+        proof: ProofPath,
+    ) -> Result<(), EngineError> {
+        let (id, market) = pair;
+        let Some(strategy) = self.book.strategies.get(&id) else {
+            return Ok(());
+        };
+        let Some(state) = strategy.markets.get(usize::from(market)) else {
+            return Ok(());
+        };
+        // Nothing read, nothing known: the next look reads again. A stopped account's close needs no leverage, but the
+        // batch that closes it does.
+        let Some(leverage) = state.leverage else {
+            return Ok(());
+        };
+        let now = Instant::now();
+        let sight = Sight {
+            age: self
+                .book
+                .head_seen
+                .map(|seen| now.saturating_duration_since(seen)),
+            leverage,
+            breaker: self.book.breaker,
+            agreed: self.rpc.agreed(),
+        };
+        let rate_allows = self.rate.allows(&self.limits, id, now);
+        let verdict = guard::judge(&self.limits, &sight, rate_allows);
+        let reduce_only = match verdict {
+            Verdict::Go => {
+                self.said.remove(&pair);
+                false
+            }
+            Verdict::ReduceOnly(reason) | Verdict::Hold(reason) => {
+                if self.said.insert(pair, reason.label()) != Some(reason.label()) {
+                    warn!(strategy = id, market, %reason, "guard: held back");
+                }
+                metrics::counter!("keeper_guard_total", "reason" => reason.label()).increment(1);
+                if matches!(verdict, Verdict::Hold(_)) {
+                    return Ok(());
+                }
+                true
+            }
+        };
+        if self.tracker.pending().count() >= self.pace.max_in_flight {
+            debug!(
+                strategy = id,
+                market, "too many jobs under way; the next look goes on"
+            );
+            return Ok(());
+        }
+        let busy: HashSet<Address> = self
+            .tracker
+            .pending()
+            .filter(|job| job.kind == "mirror" && job.market == Some(market))
+            .filter_map(|job| job.vault)
+            .collect();
+        let patience = &self.patience;
+        let view = plan::View {
+            book: &self.book,
+            strategy,
+            market,
+            leverage,
+            reduce_only,
+            tolerance_bps: self.pace.tolerance_bps,
+        };
+        let orders = plan::plan(&view, why, &self.gas, |vault, account| {
+            busy.contains(&vault)
+                || patience.batch_waits(vault, market)
+                || patience.waits(vault, market, account)
+        });
+        let waits_for_a_batch = strategy.vaults.iter().any(|vault| busy.contains(vault));
+        if orders.is_empty() {
+            if !waits_for_a_batch {
+                self.hot.remove(&pair);
+            }
+            return Ok(());
+        }
+        let observed_at = if why == Why::Trade { state.traded_at } else { 0 };
+        let decision = Decision {
+            strategy: id,
+            market,
+            leverage,
+            observed_at,
+            orders,
+        };
+        let grows = decision.orders.iter().any(|order| !order.reduces);
+        let mut sink = ChainSink {
+            submitter: &mut self.submitter,
+            tracker: &mut self.tracker,
+            patience: &mut self.patience,
+            engine: self.deployment.engine,
+            proof,
+            watch,
+        };
+        let taken = sink.take(&decision).await?;
+        if taken.sent > 0 && grows {
+            self.rate.spend(&self.limits, id, now);
+        }
+        if !waits_for_a_batch {
+            // What could not be sent waits, and the looks try again.
+            self.hot.remove(&pair);
+        }
+        Ok(())
+    }
+
+    /// Follows what is in flight.
+    async fn step(&mut self, head: &Head) -> Result<(), EngineError> {
+        for news in self.tracker.step(head, &mut self.submitter).await? {
+            match news {
+                News::Included { job, receipt } => self.on_included(&job, &receipt).await?,
+                News::Confirmed(job) => debug!(job, "confirmed"),
+                News::Returned(_) | News::Usurped(_) => self.mark_all(),
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what followers handed in.
+    ///
+    /// # Errors
+    /// As [`Self::look`].
+    pub async fn relays(&mut self) -> Result<(), EngineError> {
+        let flights = self
+            .relay
+            .send(self.rpc.as_ref(), &self.journal, &mut self.submitter)
+            .await?;
+        for flight in flights {
+            self.tracker.track(flight);
+        }
+        Ok(())
+    }
+
+    /// Simulates and sends a call that is not a batch.
+    async fn send_simple(
+        &mut self,
+        kind: &'static str,
+        cause: String,
+        vault: Address,
+        target: Address,
+        calldata: Bytes,
+    ) -> Result<bool, EngineError> {
+        let sent = relay::send_one(&mut self.submitter, kind, cause, Some(vault), target, calldata).await?;
+        Ok(match sent {
+            Ok(flight) => {
+                self.tracker.track(flight);
+                true
+            }
+            Err(reason) => {
+                debug!(kind, %vault, reason, "not sent");
+                false
+            }
+        })
+    }
+}
+
+/// An endpoint that does not answer is survived; a journal that cannot be written is not.
+fn survive(result: Result<(), EngineError>) -> Result<(), EngineError> {
+    match result {
+        Err(EngineError::Rpc(error)) => {
+            warn!(%error, "look not completed; the next one goes on");
+            metrics::counter!("keeper_looks_failed_total").increment(1);
+            Ok(())
+        }
+        Err(fatal) => {
+            error!(error = %fatal, "cannot go on");
+            Err(fatal)
+        }
+        Ok(()) => Ok(()),
+    }
+}

@@ -1,0 +1,436 @@
+//! Which accounts go into which batch: a pure function of the signal and the cached accounts. The chain sizes; the plan
+//! only leaves out accounts that would surely not move, and cuts batches to fit one transaction.
+
+pub mod sizing;
+
+use std::collections::BTreeSet;
+
+use alloy::primitives::Address;
+use async_trait::async_trait;
+use lockstep_contracts::units::{Usdc, Wad};
+use serde::Deserialize;
+
+use crate::state::{Account, AccountIndex, Book, MarketIndex, Strategy, StrategyId, Vault};
+
+/// A transaction may use at most this much (EIP-7825).
+pub const TX_GAS_CAP: u64 = 1 << 24;
+
+/// What a batch costs, from measured figures; a simulation checks it before anything is signed.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GasModel {
+    /// The engine's and the vault's own work, proof included.
+    pub base: u64,
+    /// The venue call with one market held.
+    pub venue: u64,
+    /// What each further market of the vault adds to the venue call.
+    pub venue_per_market: u64,
+    /// One account: cold reads, one write, its fill word.
+    pub per_account: u64,
+    /// A further market the accounts hold: cold reads of its position.
+    pub per_account_market: u64,
+    /// Batches are cut so that the model stays below this.
+    pub target: u64,
+    /// Gas limit over estimate, percent. Perp v2 was measured to use up to 1.12 times its estimate.
+    pub headroom_percent: u64,
+    /// Mandates per `followMany`.
+    pub mandates_per_batch: usize,
+}
+
+impl Default for GasModel {
+    fn default() -> Self {
+        Self {
+            base: 400_000,
+            venue: 1_000_000,
+            venue_per_market: 300_000,
+            per_account: 20_000,
+            per_account_market: 5_000,
+            target: 11_000_000,
+            headroom_percent: 150,
+            mandates_per_batch: 20,
+        }
+    }
+}
+
+impl GasModel {
+    /// Gas of a batch of `accounts`.
+    #[must_use]
+    pub fn batch(&self, accounts: usize, markets: usize) -> u64 {
+        let further = u64::try_from(markets.saturating_sub(1)).unwrap_or(u64::MAX);
+        let accounts = u64::try_from(accounts).unwrap_or(u64::MAX);
+        let each = self
+            .per_account
+            .saturating_add(self.per_account_market.saturating_mul(further));
+        self.base
+            .saturating_add(self.venue)
+            .saturating_add(self.venue_per_market.saturating_mul(further))
+            .saturating_add(each.saturating_mul(accounts))
+    }
+
+    /// Most accounts in one batch; at least one, because an account that cannot go alone can never go.
+    #[must_use]
+    pub fn capacity(&self, markets: usize) -> usize {
+        let each = self
+            .batch(1, markets)
+            .saturating_sub(self.batch(0, markets))
+            .max(1);
+        let room = self.target.min(TX_GAS_CAP).saturating_sub(self.batch(0, markets));
+        usize::try_from(room / each).unwrap_or(usize::MAX).max(1)
+    }
+
+    /// Gas limit for an estimate: headroom over it, never above the protocol's cap; `None` when even the estimate is.
+    #[must_use]
+    pub fn limit(&self, estimate: u64) -> Option<u64> {
+        (estimate <= TX_GAS_CAP)
+            .then(|| (estimate.saturating_mul(self.headroom_percent.max(100)) / 100).min(TX_GAS_CAP))
+    }
+}
+
+/// Why a batch is considered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// The master traded: name everyone who might move.
+    Trade,
+    /// A look at the state: name only those who surely move, or a batch that moves nobody would be sent every block.
+    Look,
+}
+
+/// One batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// Shard.
+    pub vault: Address,
+    /// Market.
+    pub market: MarketIndex,
+    /// Who is named.
+    pub accounts: BTreeSet<AccountIndex>,
+    /// True when every account in it gets smaller.
+    pub reduces: bool,
+}
+
+/// One risk decision, for every kind of sink alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// Strategy.
+    pub strategy: StrategyId,
+    /// Market.
+    pub market: MarketIndex,
+    /// The master's leverage it was made for.
+    pub leverage: Wad,
+    /// When the master's state was seen: block time in ms, 0 = no trade seen.
+    pub observed_at: u64,
+    /// Reductions first.
+    pub orders: Vec<Order>,
+}
+
+/// Takes decisions where they are carried out. The chain's is [`crate::submit::sink::ChainSink`]; exchange accounts come as a
+/// second one.
+#[async_trait]
+pub trait Sink {
+    /// What carrying out leads to.
+    type Taken: Send;
+    /// Carries out a decision, or journals that it will.
+    async fn take(&mut self, decision: &Decision) -> Self::Taken;
+}
+
+/// How the plan looks at accounts.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    /// Everything known.
+    pub book: &'a Book,
+    /// The strategy.
+    pub strategy: &'a Strategy,
+    /// Market.
+    pub market: MarketIndex,
+    /// The master's leverage.
+    pub leverage: Wad,
+    /// The guard allows only reductions.
+    pub reduce_only: bool,
+    /// How far cached equity and price may be off, bps.
+    pub tolerance_bps: u32,
+}
+
+/// What would happen to one account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Forecast {
+    might_move: bool,
+    surely_moves: bool,
+    reduces: bool,
+}
+
+/// Nothing is known for sure.
+const UNSURE: Forecast = Forecast {
+    might_move: true,
+    surely_moves: false,
+    reduces: false,
+};
+
+fn forecast(view: &View<'_>, vault: &Vault, account: &Account) -> Forecast {
+    let price_of = |market| view.book.price(view.strategy, market);
+    let (Some(price), Some(head), Some(open_room)) = (
+        price_of(view.market),
+        view.book.head,
+        view.book.open_room(view.strategy, vault),
+    ) else {
+        return UNSURE;
+    };
+    let (Some(equity), Some(other)) = (
+        account.equity(price_of),
+        account.notional(Some(view.market), price_of),
+    ) else {
+        return UNSURE;
+    };
+    let position = account.position(view.market);
+    let terms = &view.strategy.terms;
+    let batch = sizing::Batch {
+        price,
+        leverage: view.leverage,
+        time: head.timestamp,
+        max_leverage_bps: terms.max_leverage_bps,
+        dead_band_bps: terms.dead_band_bps,
+        min_trade: terms.min_trade,
+        open_room,
+        reduce_only: view.reduce_only,
+    };
+    let holder = sizing::Holder {
+        status: account.status,
+        allowed: view.market < 16 && account.allowed >> view.market & 1 == 1,
+        sizing: account.sizing,
+        max_leverage_bps: account.max_leverage_bps,
+        max_position: account.max_position,
+        max_turnover: account.max_turnover,
+        expiry: account.expiry,
+        size: position.size,
+        equity,
+        other,
+        used: account.turnover(),
+    };
+    let (target, _) = sizing::order(&batch, &holder);
+    let tolerance = i128::from(view.tolerance_bps);
+    let shift =
+        |value: i128, sign: i128| value.saturating_add(sign * (value / 10_000).saturating_mul(tolerance));
+    let corners = [(0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)];
+    let mut moves = corners.iter().map(|(by_equity, by_price)| {
+        let batch = sizing::Batch {
+            price: Wad(shift(price.0, *by_price)),
+            ..batch
+        };
+        let holder = sizing::Holder {
+            equity: Usdc(shift(equity.0, *by_equity)),
+            ..holder
+        };
+        sizing::order(&batch, &holder).1.traded()
+    });
+    let first = moves.next().unwrap_or(true);
+    let (any, all) = moves.fold((first, first), |(any, all), moves| (any || moves, all && moves));
+    Forecast {
+        might_move: any,
+        surely_moves: all,
+        reduces: target.0.unsigned_abs() < position.size.0.unsigned_abs()
+            && (target.0 == 0 || target.0.signum() == position.size.0.signum()),
+    }
+}
+
+/// The batches that bring a strategy's accounts to the master's state in one market. `skip` says which accounts wait.
+#[must_use]
+pub fn plan(
+    view: &View<'_>,
+    why: Why,
+    gas: &GasModel,
+    skip: impl Fn(Address, AccountIndex) -> bool,
+) -> Vec<Order> {
+    let mut orders = Vec::new();
+    for address in &view.strategy.vaults {
+        let Some(vault) = view.book.vaults.get(address) else {
+            continue;
+        };
+        let mut named: Vec<(bool, AccountIndex)> = vault
+            .accounts
+            .iter()
+            .filter(|(index, _)| !skip(*address, **index))
+            .filter_map(|(index, account)| {
+                let forecast = forecast(view, vault, account);
+                let name = match why {
+                    // A guard that allows only reductions must not name anyone who might grow.
+                    Why::Trade if !view.reduce_only => forecast.might_move,
+                    _ => forecast.surely_moves,
+                };
+                (name && (!view.reduce_only || forecast.reduces)).then_some((!forecast.reduces, *index))
+            })
+            .collect();
+        // Only when it has to be cut does order matter: what reduces goes first and makes room.
+        named.sort_unstable();
+        for part in named.chunks(gas.capacity(view.strategy.markets.len())) {
+            orders.push(Order {
+                vault: *address,
+                market: view.market,
+                accounts: part.iter().map(|(_, index)| *index).collect(),
+                reduces: part.iter().all(|(grows, _)| !grows),
+            });
+        }
+    }
+    orders.sort_by_key(|order| !order.reduces);
+    orders
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use alloy::primitives::B256;
+    use lockstep_contracts::units::Size;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::chain::Head;
+    use crate::state::{Market, Position, Sizing, Status, Strategy, Terms};
+
+    const ONE: i128 = 1_000_000_000_000_000_000;
+    const VAULT: Address = Address::repeat_byte(7);
+
+    fn book(sizes: &[i128]) -> Book {
+        let mut book = Book {
+            head: Some(Head {
+                number: 1,
+                hash: B256::ZERO,
+                parent: B256::ZERO,
+                timestamp: 1_000,
+                base_fee: 1,
+            }),
+            ..Book::default()
+        };
+        book.prices.insert((Address::ZERO, B256::ZERO), Wad(2_000 * ONE));
+        book.strategies.insert(
+            1,
+            Strategy {
+                id: 1,
+                name: "a".into(),
+                venue: Address::ZERO,
+                source: Some(Address::ZERO),
+                markets: vec![Market {
+                    venue_market: B256::ZERO,
+                    symbol: "ETH-USD".into(),
+                    leverage: None,
+                    traded_at: 0,
+                    trades: 0,
+                    sequence: 0,
+                }],
+                terms: Terms {
+                    max_leverage_bps: 100_000,
+                    max_slippage_bps: 100,
+                    dead_band_bps: 100,
+                    min_trade: Usdc(10_000_000),
+                    max_open: Usdc(1_000_000_000_000_000),
+                },
+                vaults: vec![VAULT],
+            },
+        );
+        let accounts = sizes
+            .iter()
+            .zip(1u32..)
+            .map(|(size, index)| {
+                let position = Position {
+                    size: Size(size * ONE),
+                    quote: Usdc(-size * 2_000_000_000),
+                    ..Position::default()
+                };
+                let account = Account {
+                    follower: Address::ZERO,
+                    status: Status::Active,
+                    sizing: Sizing::ProRata(10_000),
+                    max_leverage_bps: 100_000,
+                    max_position: Usdc(1_000_000_000_000),
+                    max_turnover: Usdc(1_000_000_000_000),
+                    stop_loss_bps: 0,
+                    take_profit_bps: 0,
+                    allowed: 1,
+                    expiry: 2_000,
+                    margin: Usdc(2_000_000_000),
+                    net_deposits: Usdc(2_000_000_000),
+                    positions: BTreeMap::from([(0, position)]),
+                };
+                (index, account)
+            })
+            .collect();
+        book.vaults.insert(
+            VAULT,
+            Vault {
+                strategy: 1,
+                accounts,
+                ..Vault::default()
+            },
+        );
+        book
+    }
+
+    fn planned(book: &Book, leverage: i128, why: Why, gas: &GasModel, reduce_only: bool) -> Vec<Order> {
+        let strategy = book.strategies.get(&1).unwrap();
+        let leverage = Wad(leverage);
+        let view = View {
+            book,
+            strategy,
+            market: 0,
+            leverage,
+            reduce_only,
+            tolerance_bps: 50,
+        };
+        plan(&view, why, gas, |_, _| false)
+    }
+
+    #[test]
+    fn accounts_at_their_target_are_left_out_of_a_look_and_kept_when_unsure_after_a_trade() {
+        let book = book(&[1, 0, 2]);
+        let gas = GasModel::default();
+        let look = planned(&book, ONE, Why::Look, &gas, false);
+        assert_eq!(look.len(), 1);
+        assert_eq!(look[0].accounts, BTreeSet::from([2, 3]));
+        // 1 % dead band, 0.9 % off, cache good to 0.5 %: might move.
+        let trade = planned(&book, ONE + ONE * 9 / 1_000, Why::Trade, &gas, false);
+        assert_eq!(trade[0].accounts, BTreeSet::from([1, 2, 3]));
+    }
+
+    #[test]
+    fn reductions_go_first_when_a_batch_is_cut() {
+        let book = book(&[0, 3, 0, 3]);
+        let gas = GasModel {
+            target: GasModel::default().batch(2, 1),
+            ..GasModel::default()
+        };
+        let orders = planned(&book, ONE, Why::Look, &gas, false);
+        assert_eq!(orders.len(), 2);
+        assert!(orders[0].reduces && orders[0].accounts == BTreeSet::from([2, 4]));
+        assert_eq!(orders[1].accounts, BTreeSet::from([1, 3]));
+        let reducing = planned(&book, ONE, Why::Trade, &gas, true);
+        assert_eq!(reducing.iter().flat_map(|order| &order.accounts).count(), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn cut_batches_stay_below_the_cap_and_name_everyone_once(
+            sizes in proptest::collection::vec(-5i128..5, 1..1500),
+            leverage in -5i128..5,
+            per_account in 6_000u64..200_000,
+        ) {
+            let book = book(&sizes);
+            let gas = GasModel { per_account, ..GasModel::default() };
+            let orders = planned(&book, leverage * ONE, Why::Trade, &gas, false);
+            let mut seen = BTreeSet::new();
+            for order in &orders {
+                prop_assert!(gas.batch(order.accounts.len(), 1) <= TX_GAS_CAP);
+                prop_assert!(!order.accounts.is_empty());
+                for account in &order.accounts {
+                    prop_assert!(seen.insert(*account), "named twice");
+                }
+            }
+            let off = sizes.iter().filter(|size| **size != leverage).count();
+            prop_assert!(seen.len() >= off, "left out an account that moves");
+        }
+
+        #[test]
+        fn gas_limits_never_pass_the_cap(estimate in any::<u64>()) {
+            if let Some(limit) = GasModel::default().limit(estimate) {
+                prop_assert!(limit <= TX_GAS_CAP && limit >= estimate);
+            }
+        }
+    }
+}

@@ -1,0 +1,373 @@
+//! Followers' signatures on their way to the chain: [`door`] takes them in, [`validate`] refuses what the chain would
+//! refuse, the journal keeps them, [`Relay`] sends them. Anyone else may relay the same item; that it is already done is
+//! then not a failure.
+
+pub mod door;
+pub mod validate;
+
+use alloy::primitives::{Address, B256, Bytes, U256};
+use alloy::sol_types::SolCall as _;
+use lockstep_contracts::bindings::IMirrorEngine;
+use lockstep_contracts::relay::{Intent, SignedIntent, SignedMandate, TokenPermit};
+use tracing::{debug, info, warn};
+
+use crate::chain::{Call, Receipt, Revert, Rpc, reverts};
+use crate::confirm::Flight;
+use crate::engine::outcome::{followed, relay_failures};
+use crate::journal::{Journal, NewJob, Queued, RelayOutcome};
+use crate::submit::{Simulated, SubmitError, Submitter};
+
+/// Sends what is queued.
+#[derive(Debug)]
+pub struct Relay {
+    engine: Address,
+    per_batch: usize,
+}
+
+/// A mandate ready to be sent.
+struct Ready {
+    id: B256,
+    signed: SignedMandate,
+}
+
+pub(crate) fn signed_mandate(signed: &SignedMandate) -> IMirrorEngine::SignedMandate {
+    IMirrorEngine::SignedMandate {
+        mandate: (&signed.mandate).into(),
+        permitNonce: signed.permit_nonce,
+        permitDeadline: signed.permit_deadline,
+        signature: signed.signature.clone(),
+    }
+}
+
+pub(crate) fn token_permit(permit: Option<&TokenPermit>) -> IMirrorEngine::TokenPermit {
+    permit.map_or_else(
+        || IMirrorEngine::TokenPermit {
+            value: U256::ZERO,
+            deadline: U256::ZERO,
+            v: 0,
+            r: B256::ZERO,
+            s: B256::ZERO,
+        },
+        |permit| IMirrorEngine::TokenPermit {
+            value: permit.value,
+            deadline: permit.deadline,
+            v: permit.v,
+            r: permit.r,
+            s: permit.s,
+        },
+    )
+}
+
+/// The call that carries an intent.
+pub(crate) fn intent_call(signed: &SignedIntent) -> Bytes {
+    let signature = signed.signature.clone();
+    match signed.intent {
+        Intent::Stop {
+            follower,
+            strategy,
+            nonce,
+            deadline,
+        } => IMirrorEngine::stopCall {
+            intent: IMirrorEngine::Stop {
+                follower,
+                strategy,
+                nonce,
+                deadline,
+            },
+            signature,
+        }
+        .abi_encode(),
+        Intent::Withdraw {
+            follower,
+            strategy,
+            amount,
+            nonce,
+            deadline,
+        } => IMirrorEngine::withdrawCall {
+            intent: IMirrorEngine::Withdraw {
+                follower,
+                strategy,
+                amount,
+                nonce,
+                deadline,
+            },
+            signature,
+        }
+        .abi_encode(),
+    }
+    .into()
+}
+
+/// The call that carries one mandate, for a simulation of it alone.
+pub(crate) fn follow_call(signed: &SignedMandate) -> Bytes {
+    let permit = token_permit(signed.token_permit.as_ref());
+    IMirrorEngine::followCall {
+        signed: signed_mandate(signed),
+        permit,
+    }
+    .abi_encode()
+    .into()
+}
+
+impl Relay {
+    /// For one engine contract.
+    #[must_use]
+    pub fn new(engine: Address, per_batch: usize) -> Self {
+        Self {
+            engine,
+            per_batch: per_batch.max(1),
+        }
+    }
+
+    /// Sends everything queued. What the chain would refuse now is rejected with its reason.
+    ///
+    /// # Errors
+    /// When no endpoint answers or the journal fails; what is queued stays so.
+    pub async fn send(
+        &self,
+        rpc: &dyn Rpc,
+        journal: &Journal,
+        submitter: &mut Submitter,
+    ) -> Result<Vec<Flight>, SubmitError> {
+        let mut flights = Vec::new();
+        let mut mandates = Vec::new();
+        let mut intents = Vec::new();
+        for item in journal.queued().await? {
+            match parse(&item) {
+                Some(Parsed::Mandate(signed)) => mandates.push(Ready { id: item.id, signed }),
+                Some(Parsed::Intent(signed)) => intents.push((item.id, signed)),
+                None => {
+                    journal
+                        .reject(item.id, "malformed", "the journal holds no readable item")
+                        .await?
+                }
+            }
+        }
+        let mandates = self.refuse_early(rpc, journal, submitter, mandates).await?;
+        for batch in mandates.chunks(self.per_batch) {
+            flights.extend(self.follow_many(submitter, batch).await?);
+        }
+        for (id, signed) in intents {
+            flights.extend(self.intent(journal, submitter, id, &signed).await?);
+        }
+        Ok(flights)
+    }
+
+    async fn refuse_early(
+        &self,
+        rpc: &dyn Rpc,
+        journal: &Journal,
+        submitter: &Submitter,
+        mandates: Vec<Ready>,
+    ) -> Result<Vec<Ready>, SubmitError> {
+        if mandates.is_empty() {
+            return Ok(mandates);
+        }
+        let calls: Vec<Call> = mandates
+            .iter()
+            .map(|ready| Call {
+                from: Some(submitter.address()),
+                to: self.engine,
+                data: follow_call(&ready.signed),
+            })
+            .collect();
+        let mut good = Vec::with_capacity(mandates.len());
+        for (ready, answer) in mandates.into_iter().zip(rpc.calls(&calls).await?) {
+            match answer {
+                Ok(_) => good.push(ready),
+                Err(revert) => {
+                    info!(id = %ready.id, follower = %ready.signed.mandate.follower, reason = reverts::detail(&revert), "mandate refused");
+                    journal
+                        .reject(ready.id, &reverts::code(&revert), &reverts::detail(&revert))
+                        .await?;
+                }
+            }
+        }
+        Ok(good)
+    }
+
+    async fn follow_many(
+        &self,
+        submitter: &mut Submitter,
+        batch: &[Ready],
+    ) -> Result<Vec<Flight>, SubmitError> {
+        let mut parts = vec![batch];
+        let mut flights = Vec::new();
+        while let Some(part) = parts.pop() {
+            let calldata: Bytes = IMirrorEngine::followManyCall {
+                signed: part.iter().map(|ready| signed_mandate(&ready.signed)).collect(),
+                permits: part
+                    .iter()
+                    .map(|ready| token_permit(ready.signed.token_permit.as_ref()))
+                    .collect(),
+            }
+            .abi_encode()
+            .into();
+            match submitter.simulate(self.engine, &calldata).await? {
+                Simulated::Fits(gas) => {
+                    let job = NewJob {
+                        kind: "follow",
+                        cause: format!("{} mandates", part.len()),
+                        vault: None,
+                        market: None,
+                        target: self.engine,
+                        calldata,
+                        gas,
+                        relays: part.iter().map(|ready| ready.id).collect(),
+                    };
+                    flights.push(submitter.submit(job, None, None).await?);
+                }
+                Simulated::TooLarge(_) if part.len() > 1 => {
+                    let (first, second) = part.split_at(part.len() / 2);
+                    parts.push(second);
+                    parts.push(first);
+                }
+                Simulated::TooLarge(gas) => {
+                    warn!(gas, "a mandate does not fit a transaction; it stays queued")
+                }
+                Simulated::Reverts(revert) => {
+                    warn!(
+                        mandates = part.len(),
+                        reason = reverts::detail(&revert),
+                        "mandates stay queued"
+                    );
+                }
+            }
+        }
+        Ok(flights)
+    }
+
+    async fn intent(
+        &self,
+        journal: &Journal,
+        submitter: &mut Submitter,
+        id: B256,
+        signed: &SignedIntent,
+    ) -> Result<Option<Flight>, SubmitError> {
+        let (kind, follower, vault) = match signed.intent {
+            Intent::Stop {
+                follower, strategy, ..
+            } => ("stop", follower, strategy),
+            Intent::Withdraw {
+                follower, strategy, ..
+            } => ("withdraw", follower, strategy),
+        };
+        let calldata = intent_call(signed);
+        match submitter.simulate(self.engine, &calldata).await? {
+            Simulated::Fits(gas) => {
+                let job = NewJob {
+                    kind,
+                    cause: format!("{kind} of {follower}"),
+                    vault: Some(vault),
+                    market: None,
+                    target: self.engine,
+                    calldata,
+                    gas,
+                    relays: vec![id],
+                };
+                Ok(Some(submitter.submit(job, None, None).await?))
+            }
+            Simulated::TooLarge(gas) => {
+                warn!(%id, gas, "an intent does not fit a transaction; it stays queued");
+                Ok(None)
+            }
+            Simulated::Reverts(revert) => {
+                info!(%id, %follower, reason = reverts::detail(&revert), "intent refused");
+                journal
+                    .reject(id, &reverts::code(&revert), &reverts::detail(&revert))
+                    .await?;
+                Ok(None)
+            }
+        }
+    }
+}
+
+enum Parsed {
+    Mandate(SignedMandate),
+    Intent(SignedIntent),
+}
+
+fn parse(item: &Queued) -> Option<Parsed> {
+    match item.kind.as_str() {
+        "mandate" => serde_json::from_str(&item.body).ok().map(Parsed::Mandate),
+        "intent" => serde_json::from_str(&item.body).ok().map(Parsed::Intent),
+        _ => None,
+    }
+}
+
+/// What became of the items a mined job carried, in call order.
+pub(crate) fn outcomes(items: &[Queued], receipt: &Receipt) -> Vec<(B256, RelayOutcome)> {
+    let reverted = || RelayOutcome::Rejected {
+        code: "reverted".into(),
+        detail: "the transaction was included and reverted; nothing was moved".into(),
+    };
+    let (accepted, failures) = (followed(receipt), relay_failures(receipt));
+    items
+        .iter()
+        .enumerate()
+        .map(|(index, item)| {
+            let outcome = match parse(item) {
+                _ if !receipt.success => reverted(),
+                Some(Parsed::Mandate(signed)) => {
+                    let mandate = &signed.mandate;
+                    let done = accepted.iter().any(|event| {
+                        (event.follower, event.strategy, event.nonce)
+                            == (mandate.follower, mandate.strategy, mandate.nonce)
+                    });
+                    if done {
+                        RelayOutcome::Included
+                    } else {
+                        failures
+                            .iter()
+                            .find(|event| {
+                                event.item == U256::from(index) && event.follower == mandate.follower
+                            })
+                            .map_or_else(reverted, |event| {
+                                let revert = Revert {
+                                    data: event.reason.clone(),
+                                    message: String::new(),
+                                };
+                                RelayOutcome::Rejected {
+                                    code: reverts::code(&revert),
+                                    detail: reverts::detail(&revert),
+                                }
+                            })
+                    }
+                }
+                _ => RelayOutcome::Included,
+            };
+            (item.id, outcome)
+        })
+        .collect()
+}
+
+/// Simulates and sends one call; the inner error says why the chain would refuse it.
+pub(crate) async fn send_one(
+    submitter: &mut Submitter,
+    kind: &'static str,
+    cause: String,
+    vault: Option<Address>,
+    target: Address,
+    calldata: Bytes,
+) -> Result<Result<Flight, String>, SubmitError> {
+    match submitter.simulate(target, &calldata).await? {
+        Simulated::Fits(gas) => {
+            let job = NewJob {
+                kind,
+                cause,
+                vault,
+                market: None,
+                target,
+                calldata,
+                gas,
+                relays: Vec::new(),
+            };
+            Ok(Ok(submitter.submit(job, None, None).await?))
+        }
+        Simulated::TooLarge(gas) => Ok(Err(format!("{gas} gas do not fit a transaction"))),
+        Simulated::Reverts(revert) => {
+            debug!(kind, reason = reverts::detail(&revert), "the chain would refuse");
+            Ok(Err(reverts::detail(&revert)))
+        }
+    }
+}
