@@ -7,6 +7,7 @@ pub mod validate;
 
 use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::sol_types::SolCall as _;
+use futures_util::future::join_all;
 use lockstep_contracts::bindings::IMirrorEngine;
 use lockstep_contracts::relay::{Intent, SignedIntent, SignedMandate, TokenPermit};
 use tracing::{debug, info, warn};
@@ -16,6 +17,9 @@ use crate::confirm::Flight;
 use crate::engine::outcome::{followed, relay_failures};
 use crate::journal::{Journal, NewJob, Queued, RelayOutcome};
 use crate::submit::{Simulated, SubmitError, Submitter};
+
+/// Gas of `followMany` besides its mandates.
+const OVERHEAD: u64 = 60_000;
 
 /// Sends what is queued.
 #[derive(Debug)]
@@ -28,6 +32,9 @@ pub struct Relay {
 struct Ready {
     id: B256,
     signed: SignedMandate,
+    /// Gas of this mandate alone. `followMany` catches what a mandate does wrong, running out of gas included, so an
+    /// estimate of the whole call would find the least gas with which all of them fail.
+    gas: u64,
 }
 
 pub(crate) fn signed_mandate(signed: &SignedMandate) -> IMirrorEngine::SignedMandate {
@@ -134,7 +141,11 @@ impl Relay {
         let mut intents = Vec::new();
         for item in journal.queued().await? {
             match parse(&item) {
-                Some(Parsed::Mandate(signed)) => mandates.push(Ready { id: item.id, signed }),
+                Some(Parsed::Mandate(signed)) => mandates.push(Ready {
+                    id: item.id,
+                    signed: *signed,
+                    gas: 0,
+                }),
                 Some(Parsed::Intent(signed)) => intents.push((item.id, signed)),
                 None => {
                     journal
@@ -163,23 +174,26 @@ impl Relay {
         if mandates.is_empty() {
             return Ok(mandates);
         }
-        let calls: Vec<Call> = mandates
-            .iter()
-            .map(|ready| Call {
+        let estimates = join_all(mandates.iter().map(async |ready| {
+            let call = Call {
                 from: Some(submitter.address()),
                 to: self.engine,
                 data: follow_call(&ready.signed),
-            })
-            .collect();
+            };
+            rpc.estimate(&call).await
+        }))
+        .await;
         let mut good = Vec::with_capacity(mandates.len());
-        for (ready, answer) in mandates.into_iter().zip(rpc.calls(&calls).await?) {
-            match answer {
-                Ok(_) => good.push(ready),
+        for (mut ready, estimate) in mandates.into_iter().zip(estimates) {
+            match estimate? {
+                Ok(gas) => {
+                    ready.gas = gas;
+                    good.push(ready);
+                }
                 Err(revert) => {
-                    info!(id = %ready.id, follower = %ready.signed.mandate.follower, reason = reverts::detail(&revert), "mandate refused");
-                    journal
-                        .reject(ready.id, &reverts::code(&revert), &reverts::detail(&revert))
-                        .await?;
+                    let reason = reverts::detail(&revert);
+                    info!(id = %ready.id, follower = %ready.signed.mandate.follower, reason, "mandate refused");
+                    journal.reject(ready.id, &reverts::code(&revert), &reason).await?;
                 }
             }
         }
@@ -203,8 +217,11 @@ impl Relay {
             }
             .abi_encode()
             .into();
-            match submitter.simulate(self.engine, &calldata).await? {
-                Simulated::Fits(gas) => {
+            let estimate = part
+                .iter()
+                .fold(OVERHEAD, |sum, ready| sum.saturating_add(ready.gas));
+            match submitter.gas_limit(estimate) {
+                Some(gas) => {
                     let job = NewJob {
                         kind: "follow",
                         cause: format!("{} mandates", part.len()),
@@ -217,21 +234,12 @@ impl Relay {
                     };
                     flights.push(submitter.submit(job, None, None).await?);
                 }
-                Simulated::TooLarge(_) if part.len() > 1 => {
+                None if part.len() > 1 => {
                     let (first, second) = part.split_at(part.len() / 2);
                     parts.push(second);
                     parts.push(first);
                 }
-                Simulated::TooLarge(gas) => {
-                    warn!(gas, "a mandate does not fit a transaction; it stays queued")
-                }
-                Simulated::Reverts(revert) => {
-                    warn!(
-                        mandates = part.len(),
-                        reason = reverts::detail(&revert),
-                        "mandates stay queued"
-                    );
-                }
+                None => warn!(estimate, "a mandate does not fit a transaction; it stays queued"),
             }
         }
         Ok(flights)
@@ -283,13 +291,15 @@ impl Relay {
 }
 
 enum Parsed {
-    Mandate(SignedMandate),
+    Mandate(Box<SignedMandate>),
     Intent(SignedIntent),
 }
 
 fn parse(item: &Queued) -> Option<Parsed> {
     match item.kind.as_str() {
-        "mandate" => serde_json::from_str(&item.body).ok().map(Parsed::Mandate),
+        "mandate" => serde_json::from_str(&item.body)
+            .ok()
+            .map(|signed| Parsed::Mandate(Box::new(signed))),
         "intent" => serde_json::from_str(&item.body).ok().map(Parsed::Intent),
         _ => None,
     }

@@ -151,6 +151,15 @@ impl Submitter {
         self.nonces.seen_on_chain(count);
     }
 
+    /// Gas limit for an estimate, `None` when it does not fit a transaction.
+    #[must_use]
+    pub fn gas_limit(&self, estimate: u64) -> Option<u64> {
+        // A limit cut by the cap to less than the estimate needs as headroom is too little for calls that catch errors.
+        self.gas
+            .limit(estimate)
+            .filter(|limit| *limit < crate::plan::TX_GAS_CAP)
+    }
+
     /// Runs the call on the latest state, from the keeper's address.
     ///
     /// # Errors

@@ -1,0 +1,294 @@
+//! The keeper on a local chain with the real exchange behind it.
+
+use std::time::Duration;
+
+use alloy::primitives::B256;
+use anyhow::Context as _;
+use lockstep_contracts::bindings::IStrategyVault;
+use lockstep_contracts::relay::{Intent, RelayState, RelayStatus, SignedIntent, SignedMandate};
+use lockstep_devnet::followers::Follower;
+use lockstep_devnet::process::eventually;
+use lockstep_devnet::proxy::Faults;
+use lockstep_devnet::stack::{Master, PATIENCE, Stack, StackOptions};
+use serde::Serialize;
+use serde_json::Value;
+
+const ETH: &str = "ETH-USD";
+/// What the local stack gives the keeper.
+const KEEPER_TOKEN: &str = "local-relay-token-of-the-development-stack";
+
+async fn keeper_only(options: StackOptions) -> anyhow::Result<Stack> {
+    Stack::with(StackOptions {
+        keeper: true,
+        indexer: false,
+        api: false,
+        ..options
+    })
+    .await
+}
+
+async fn post<T: Serialize + Sync>(stack: &Stack, path: &str, body: &T) -> anyhow::Result<(u16, Value)> {
+    let url = stack.services.keeper_url()?.join(path)?;
+    eventually(
+        "the keeper's door",
+        PATIENCE,
+        async || match reqwest::Client::new()
+            .post(url.clone())
+            .bearer_auth(KEEPER_TOKEN)
+            .json(body)
+            .send()
+            .await
+        {
+            Ok(answer) => Ok(Some((
+                answer.status().as_u16(),
+                answer.json().await.unwrap_or_default(),
+            ))),
+            Err(error) if error.is_connect() => Ok(None),
+            Err(error) => Err(error.into()),
+        },
+    )
+    .await
+}
+
+async fn status(stack: &Stack, id: B256) -> anyhow::Result<Option<RelayStatus>> {
+    let url = stack.services.keeper_url()?.join(&format!("v1/relay/{id}"))?;
+    match reqwest::Client::new()
+        .get(url)
+        .bearer_auth(KEEPER_TOKEN)
+        .send()
+        .await
+    {
+        Ok(answer) if answer.status().is_success() => Ok(Some(answer.json().await?)),
+        _ => Ok(None),
+    }
+}
+
+async fn settled(stack: &Stack, id: B256) -> anyhow::Result<RelayState> {
+    eventually("a relayed item to be settled", PATIENCE, async || {
+        Ok(status(stack, id)
+            .await?
+            .map(|status| status.state)
+            .filter(|state| matches!(state, RelayState::Included { .. } | RelayState::Rejected { .. })))
+    })
+    .await
+}
+
+async fn relay(stack: &Stack, signed: &SignedMandate) -> anyhow::Result<B256> {
+    let (code, body) = post(stack, "v1/relay/mandate", signed).await?;
+    anyhow::ensure!(code == 202, "{code}: {body}");
+    Ok(serde_json::from_value::<RelayStatus>(body)?.id)
+}
+
+async fn follow(stack: &Stack, master: &Master, index: u64, deposit: u64) -> anyhow::Result<(Follower, u32)> {
+    let follower = stack.follower(index)?;
+    let mandate = stack.mandate(&follower, master, deposit);
+    let signed = stack.sign_funded(&follower, mandate).await?;
+    let id = relay(stack, &signed).await?;
+    let state = settled(stack, id).await?;
+    anyhow::ensure!(matches!(state, RelayState::Included { .. }), "{state:?}");
+    let vault = IStrategyVault::new(master.vault, stack.chain.provider());
+    Ok((
+        follower.clone(),
+        vault.accountOf(follower.address()).call().await?,
+    ))
+}
+
+async fn size(stack: &Stack, master: &Master, account: u32) -> anyhow::Result<i128> {
+    let vault = IStrategyVault::new(master.vault, stack.chain.provider());
+    Ok(i128::try_from(vault.positionView(account, 0).call().await?.size)?)
+}
+
+/// Leverage of an account in ETH, bps, when it is within a tenth of what is wanted.
+async fn at_leverage(stack: &Stack, master: &Master, account: u32, wanted_bps: i128) -> anyhow::Result<i128> {
+    let vault = IStrategyVault::new(master.vault, stack.chain.provider());
+    eventually(
+        &format!("account {account} at {wanted_bps} bps"),
+        PATIENCE,
+        async || {
+            let size = size(stack, master, account).await?;
+            let equity = i128::try_from(vault.equityOf(account).call().await?)?;
+            let price = i128::from(stack.venue.price(&stack.chain, ETH).await?);
+            // 1e18 × 1e8 / 1e20 = 1e6
+            let bps = size / 1_000_000_000_000 * price * 10_000 / 100_000_000 / equity.max(1);
+            let near = (bps - wanted_bps).abs() <= wanted_bps.abs() / 10 + 20;
+            Ok(near.then_some(size))
+        },
+    )
+    .await
+}
+
+async fn batches(stack: &Stack, master: &Master) -> anyhow::Result<usize> {
+    let vault = IStrategyVault::new(master.vault, stack.chain.provider());
+    Ok(vault.BatchMirrored_filter().from_block(0).query().await?.len())
+}
+
+#[tokio::test]
+async fn a_follower_is_moved_with_the_master_and_stops() -> anyhow::Result<()> {
+    let stack = keeper_only(StackOptions::default()).await?;
+    let master = stack.master(0).await?;
+    let (follower, account) = follow(&stack, &master, 1, 1_000).await?;
+    master.trade(&stack, ETH, 20_000).await?;
+    at_leverage(&stack, &master, account, 20_000).await?;
+    master.trade(&stack, ETH, -10_000).await?;
+    at_leverage(&stack, &master, account, -10_000).await?;
+
+    // Who joins late is brought to the master's present state at once.
+    let (_, late) = follow(&stack, &master, 2, 2_000).await?;
+    at_leverage(&stack, &master, late, -10_000).await?;
+
+    let stop = Intent::Stop {
+        follower: follower.address(),
+        strategy: master.vault,
+        nonce: alloy::primitives::U256::from(77),
+        deadline: alloy::primitives::U256::MAX,
+    };
+    let signed: SignedIntent = follower.sign_intent(&stack.deployment, stop)?;
+    let (code, body) = post(&stack, "v1/relay/intent", &signed).await?;
+    assert_eq!(code, 202, "{body}");
+    let again = post(&stack, "v1/relay/intent", &signed).await?;
+    assert_eq!(again.0, 202, "the same item again is the same item");
+    assert_eq!(again.1.get("id"), body.get("id"));
+    eventually("the stopped account to be closed", PATIENCE, async || {
+        Ok((size(&stack, &master, account).await? == 0).then_some(()))
+    })
+    .await?;
+    assert_ne!(size(&stack, &master, late).await?, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn killed_and_restarted_it_goes_to_the_last_state_and_repeats_nothing() -> anyhow::Result<()> {
+    let mut stack = keeper_only(StackOptions::default()).await?;
+    let master = stack.master(0).await?;
+    let (_, account) = follow(&stack, &master, 1, 1_000).await?;
+    stack.kill_keeper().await?;
+    let before = batches(&stack, &master).await?;
+    for leverage in [10_000, 30_000, -20_000] {
+        master.trade(&stack, ETH, leverage).await?;
+    }
+    stack.start_keeper()?;
+    at_leverage(&stack, &master, account, -20_000).await?;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(
+        batches(&stack, &master).await?,
+        before + 1,
+        "three trades missed, one batch"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_endpoint_that_takes_and_never_answers_moves_nobody_twice() -> anyhow::Result<()> {
+    let options = StackOptions {
+        proxies: true,
+        keeper_extra: "[pace]\npoll_ms = 100\nlook_seconds = 1\n[confirm]\nstall_seconds = 2\n".into(),
+        ..StackOptions::default()
+    };
+    let stack = keeper_only(options).await?;
+    let master = stack.master(0).await?;
+    let (_, account) = follow(&stack, &master, 1, 1_000).await?;
+    let proxy = stack.keeper_proxy.as_ref().context("proxy")?;
+    proxy.set(Faults {
+        swallow_send_answers: true,
+        ..Faults::default()
+    });
+    let before = batches(&stack, &master).await?;
+    master.trade(&stack, ETH, 20_000).await?;
+    at_leverage(&stack, &master, account, 20_000).await?;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!(batches(&stack, &master).await?, before + 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn endpoints_that_lag_or_boast_or_fork_are_avoided() -> anyhow::Result<()> {
+    let options = StackOptions {
+        proxies: true,
+        ..StackOptions::default()
+    };
+    let stack = keeper_only(options).await?;
+    let master = stack.master(0).await?;
+    let (_, account) = follow(&stack, &master, 1, 1_000).await?;
+    let proxy = stack.keeper_proxy.as_ref().context("proxy")?;
+    proxy.set(Faults {
+        down: true,
+        ..Faults::default()
+    });
+    master.trade(&stack, ETH, 20_000).await?;
+    at_leverage(&stack, &master, account, 20_000).await?;
+    proxy.set(Faults {
+        lag: 20,
+        ..Faults::default()
+    });
+    master.trade(&stack, ETH, 10_000).await?;
+    at_leverage(&stack, &master, account, 10_000).await?;
+    proxy.set(Faults {
+        one_error_in: 3,
+        ..Faults::default()
+    });
+    master.trade(&stack, ETH, -10_000).await?;
+    at_leverage(&stack, &master, account, -10_000).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_reorganisation_is_repaired() -> anyhow::Result<()> {
+    let stack = keeper_only(StackOptions::default()).await?;
+    let master = stack.master(0).await?;
+    let (_, account) = follow(&stack, &master, 1, 1_000).await?;
+    master.trade(&stack, ETH, 20_000).await?;
+    at_leverage(&stack, &master, account, 20_000).await?;
+    stack.chain.reorg(1).await?;
+    at_leverage(&stack, &master, account, 20_000).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn bad_items_are_refused_with_stable_codes() -> anyhow::Result<()> {
+    let stack = keeper_only(StackOptions::default()).await?;
+    let master = stack.master(0).await?;
+    let follower = stack.follower(1)?;
+    let refused = async |signed: &SignedMandate| -> anyhow::Result<(u16, String)> {
+        let (code, body) = post(&stack, "v1/relay/mandate", signed).await?;
+        Ok((
+            code,
+            body.get("code")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned(),
+        ))
+    };
+    let good = stack.mandate(&follower, &master, 100);
+
+    let mut poor = follower.sign_mandate(&stack.deployment, good.clone())?;
+    assert_eq!(refused(&poor).await?, (422, "insufficient-balance".into()));
+    poor.signature = stack
+        .follower(2)?
+        .sign_mandate(&stack.deployment, good.clone())?
+        .signature;
+    assert_eq!(refused(&poor).await?, (422, "signature-invalid".into()));
+
+    let mut signed = stack.sign_funded(&follower, good.clone()).await?;
+    let permit = signed.token_permit.take();
+    assert_eq!(refused(&signed).await?, (422, "insufficient-allowance".into()));
+    signed.token_permit = permit;
+    signed.mandate.expiry = 1;
+    assert_eq!(refused(&signed).await?, (422, "mandate-expired".into()));
+
+    let mut stranger = good.clone();
+    stranger.strategy = stack.deployment.engine;
+    let stranger = follower.sign_mandate(&stack.deployment, stranger)?;
+    assert_eq!(refused(&stranger).await?, (422, "unknown-strategy".into()));
+
+    let mut unlisted = good.clone();
+    unlisted.allowed_markets = vec!["DOGE-USD".into()];
+    let unlisted = stack.sign_funded(&follower, unlisted).await?;
+    assert_eq!(refused(&unlisted).await?, (422, "market-not-listed".into()));
+
+    let (code, body) = post(&stack, "v1/relay/mandate", &serde_json::json!({"mandate": 1})).await?;
+    assert_eq!(
+        (code, body.get("code").and_then(Value::as_str)),
+        (400, Some("malformed"))
+    );
+    Ok(())
+}
