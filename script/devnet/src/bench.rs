@@ -214,7 +214,7 @@ async fn batch_gas(
 
 /// All followers of a strategy follow, many in a transaction. Gives the gas.
 async fn follow_all(stack: &Stack, master: &Master, followers: u64) -> anyhow::Result<u64> {
-    const PER_TRANSACTION: usize = 50;
+    const PER_TRANSACTION: usize = 35;
     let mut signed = Vec::new();
     for index in 0..followers {
         let follower = Follower::new(key(&format!("{} {index}", master.plan.name))?);

@@ -37,6 +37,9 @@ const BLOCK_GAS_LIMIT: u64 = 300_000_000;
 /// directory.
 const STATES_KEPT: u64 = 160;
 
+/// How long a nonce that was used is remembered.
+const NONCE_MEMORY: Duration = Duration::from_secs(3);
+
 /// When a block is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mining {
@@ -115,7 +118,8 @@ pub fn wall_clock_millis() -> u64 {
 pub struct Account {
     signer: PrivateKeySigner,
     wallet: EthereumWallet,
-    sending: Mutex<()>,
+    /// The nonce after the last one used, and when that was.
+    sending: Mutex<Option<(u64, Instant)>>,
 }
 
 impl Account {
@@ -125,8 +129,13 @@ impl Account {
         Self {
             wallet: EthereumWallet::from(signer.clone()),
             signer,
-            sending: Mutex::new(()),
+            sending: Mutex::new(None),
         }
+    }
+
+    /// Asks the chain for the next nonce again: after a reorg that took transactions away.
+    pub async fn forget_nonce(&self) {
+        *self.sending.lock().await = None;
     }
 
     /// Its address.
@@ -282,12 +291,17 @@ impl Chain {
         call: &C,
         gas: u64,
     ) -> anyhow::Result<B256> {
-        let _one_at_a_time = from.sending.lock().await;
-        let nonce = self
+        let mut last = from.sending.lock().await;
+        let counted = self
             .provider
             .get_transaction_count(from.address())
             .pending()
             .await?;
+        // While a block is being made, anvil counts its transactions neither as pending nor as mined.
+        let nonce = match *last {
+            Some((next, at)) if at.elapsed() < NONCE_MEMORY => next.max(counted),
+            _ => counted,
+        };
         let transaction = TransactionRequest::default()
             .with_chain_id(CHAIN_ID)
             .with_nonce(nonce)
@@ -299,9 +313,9 @@ impl Chain {
             .build(&from.wallet)
             .await?;
         let sent = self.provider.send_tx_envelope(transaction).await;
-        Ok(*sent
-            .with_context(|| format!("sending {}", C::SIGNATURE))?
-            .tx_hash())
+        let sent = sent.with_context(|| format!("sending {}", C::SIGNATURE))?;
+        *last = Some((nonce + 1, Instant::now()));
+        Ok(*sent.tx_hash())
     }
 
     /// Waits until a transaction is in a block.

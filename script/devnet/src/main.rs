@@ -1,5 +1,7 @@
 //! `script/up` and `script/bench`.
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 use lockstep_devnet::bench;
 use lockstep_devnet::layout::Layout;
@@ -45,8 +47,17 @@ enum Command {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
+async fn main() -> ExitCode {
+    match run(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> anyhow::Result<()> {
     logs::init(logs::Format::Pretty, "info")?;
     let layout = Layout::find()?;
     let stop = shutdown::on_signal()?;

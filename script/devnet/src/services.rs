@@ -36,6 +36,8 @@ pub struct Services {
     pub log_filter: String,
     /// More of the keeper's configuration, after its `[rpc]` table.
     pub keeper_extra: String,
+    /// How often the indexer looks at the chain.
+    pub indexer_poll_ms: u64,
     /// Whether the API limits how often one address may ask.
     pub api_limits: bool,
 }
@@ -124,11 +126,15 @@ impl Services {
              listen = \"127.0.0.1:{}\"\n\
              \n\
              [rpc]\n\
-             urls = {}\n",
+             urls = {}\n\
+             ws_url = {}\n\
+             poll_ms = {}\n",
             quoted(&self.deployment),
             quoted_text(&format!("sqlite://{}", self.indexer_database().display())),
             self.indexer_port,
             list(&self.indexer_rpc),
+            quoted_text(&self.public_rpc.as_str().replacen("http", "ws", 1)),
+            self.indexer_poll_ms,
         );
         std::fs::write(self.directory.join("indexer.toml"), text)?;
         self.program(layout, "indexer")

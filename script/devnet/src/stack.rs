@@ -155,6 +155,7 @@ impl Stack {
             api_port: free_port()?,
             log_filter: "info,lockstep_keeper=debug,lockstep_indexer=debug,lockstep_api=debug".to_owned(),
             keeper_extra: options.keeper_extra,
+            indexer_poll_ms: 100,
             api_limits: false,
         };
         let mut stack = Self {

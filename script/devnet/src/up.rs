@@ -117,6 +117,7 @@ pub async fn up(layout: &Layout, options: &UpOptions, stop: CancellationToken) -
         api_port: options.port,
         log_filter: "info".to_owned(),
         keeper_extra: String::new(),
+        indexer_poll_ms: 500,
         api_limits: false,
     };
     let services = Services {
@@ -187,9 +188,7 @@ pub async fn up(layout: &Layout, options: &UpOptions, stop: CancellationToken) -
     say("Saving the chain and stopping it");
     stop_chain.cancel();
     while running.join_next().await.is_some() {}
-    if let Err(error) = &outcome {
-        say(&format!("Failed: {error:#}"));
-    } else {
+    if outcome.is_ok() {
         say("Stopped. The next start continues here.");
     }
     outcome
