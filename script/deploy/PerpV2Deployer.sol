@@ -89,8 +89,8 @@ struct PerpMarket {
 }
 
 /// @title The real Perp v2 on Uniswap v3, from the bytecode its npm packages ship
-/// @notice For forge tests (inherit and call {_deployVenue}) and, in two steps with a time warp between them, for a
-/// broadcast to a local chain (`DeployLocalVenue.s.sol`).
+/// @notice In two steps with a time warp between them: for a broadcast to a local chain (`DeployLocalVenue.s.sol`) and,
+/// through `test/contracts/venue/PerpV2Fixture.sol`, for forge tests.
 abstract contract PerpV2Deployer is CommonBase {
     /// @dev Permit2 has this address on every chain.
     address internal constant PERMIT2 = 0x000000000022D473030F116dDEE9F6B43aC78BA3;
@@ -127,41 +127,7 @@ abstract contract PerpV2Deployer is CommonBase {
     /// @dev Chainlink's L2 sequencer uptime feed: answer 0, up.
     SettableAggregator internal sequencerFeed;
 
-    // --- Everything, for tests ----------------------------------------------------------------------------------
-
-    /// @notice Permit2, the venue, both markets, half an hour, liquidity. The owner is this contract.
-    function _deployVenue() internal {
-        _deployVenue(MAKER_QUOTE, MAKER_COLLATERAL);
-    }
-
-    /// @notice As {_deployVenue}, with a depth of one's own: quote (18) and maker's collateral (6) per market.
-    function _deployVenue(uint256 makerQuote, uint256 makerCollateral) internal {
-        if (vm.getBlockTimestamp() < 1e9) vm.warp(1_790_000_000);
-        vm.etch(PERMIT2, _permit2Code());
-        _deployContracts(address(this));
-        _wait(PRICE_HISTORY + 1);
-        _provideLiquidity(makerQuote, makerCollateral);
-    }
-
-    /// @notice Sets the index price (8 decimals) one second from now and takes the market along.
-    function _setPrice(PerpMarket memory market, int256 answer) internal {
-        _wait(1);
-        perp.marketMaker.setPrice(address(market.baseToken), market.aggregator, answer);
-    }
-
-    /// @notice Sets the index price (8 decimals) one second from now and leaves the market where it is.
-    function _setIndexPrice(PerpMarket memory market, int256 answer) internal {
-        _wait(1);
-        perp.marketMaker.setIndexPrice(address(market.baseToken), market.aggregator, answer);
-    }
-
-    /// @notice Lets time pass. The IR optimiser takes `block.timestamp` for constant within a call and hoists it out of
-    /// a loop: tests that warp must ask {Vm-getBlockTimestamp} instead.
-    function _wait(uint256 time) internal {
-        vm.warp(vm.getBlockTimestamp() + time);
-    }
-
-    // --- The two steps, for a local chain -----------------------------------------------------------------------
+    // --- The two steps ------------------------------------------------------------------------------------------
 
     /// @notice All contracts and markets. `owner` must be who makes the calls.
     function _deployContracts(address owner) internal {

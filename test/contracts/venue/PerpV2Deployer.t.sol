@@ -2,8 +2,9 @@
 pragma solidity ^0.8.30;
 
 import {IPerpClearingHouse} from "../../../contracts/venues/perp-v2/interfaces/IPerpV2.sol";
-import {IPerpAdmin, PerpMarket, PerpV2, PerpV2Deployer} from "../../../script/deploy/PerpV2Deployer.sol";
+import {IPerpAdmin, PerpMarket, PerpV2} from "../../../script/deploy/PerpV2Deployer.sol";
 import {SettableAggregator} from "../../../script/deploy/local/SettableAggregator.sol";
+import {PerpV2Fixture} from "./PerpV2Fixture.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {SignedMath} from "@openzeppelin/contracts/utils/math/SignedMath.sol";
 import {Test} from "forge-std/Test.sol";
@@ -65,7 +66,7 @@ contract Trader {
     }
 }
 
-contract PerpV2DeployerTest is PerpV2Deployer, Test {
+contract PerpV2DeployerTest is PerpV2Fixture, Test {
     using SafeCast for int256;
     using SafeCast for uint256;
 
@@ -96,12 +97,12 @@ contract PerpV2DeployerTest is PerpV2Deployer, Test {
         // The mark price comes from whole ticks, 0.01 % apart.
         assertApproxEqRel(perp.accountBalance.getMarkPrice(eth), 2000e18, 1e14);
         assertApproxEqRel(perp.accountBalance.getMarkPrice(btc), 60_000e18, 1e14);
-        assertEq(perp.marketRegistry.getFeeRatio(eth), EXCHANGE_FEE);
+        assertEq(perp.marketRegistry.getFeeRatio(eth), 1000);
     }
 
     function test_secondVenueFitsOnTheChain() public {
         address quoteToken = perp.quoteToken;
-        _deployContracts(address(this));
+        _deployVenue();
         assertTrue(perp.quoteToken != quoteToken);
         assertLt(uint160(address(ethMarket.baseToken)), uint160(perp.quoteToken));
     }
