@@ -95,7 +95,7 @@ impl Genesis {
     /// # Errors
     /// When a deployment step fails; the error holds the end of its output.
     pub async fn prepare(layout: &Layout) -> anyhow::Result<Self> {
-        let directory = layout.state().join("genesis").join(fingerprint(layout)?);
+        let directory = layout.deployed().join(fingerprint(layout)?);
         if let Ok(genesis) = Self::read(&directory) {
             return Ok(genesis);
         }

@@ -39,10 +39,17 @@ impl Layout {
         &self.root
     }
 
-    /// State, databases and logs of the local stack.
+    /// State, databases and logs of the local stack: `.lockstep`, or where LOCKSTEP_STATE says, so that a second stack
+    /// can run beside the first.
     #[must_use]
     pub fn state(&self) -> PathBuf {
-        self.root.join(".lockstep")
+        std::env::var_os("LOCKSTEP_STATE").map_or_else(|| self.root.join(".lockstep"), PathBuf::from)
+    }
+
+    /// Deployed chains, kept for later starts; all stacks of a checkout share them.
+    #[must_use]
+    pub fn deployed(&self) -> PathBuf {
+        self.root.join(".lockstep/genesis")
     }
 
     /// A tool that `npm ci` installed, or the one of that name on the PATH (platforms whose Foundry is not on npm).

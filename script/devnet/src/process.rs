@@ -223,8 +223,9 @@ impl Process {
 }
 
 async fn signal(pid: u32, name: &str) -> anyhow::Result<()> {
-    let status = Command::new("kill")
-        .args([format!("-{name}"), pid.to_string()])
+    // The shell's own `kill`: the program of that name is not on every machine.
+    let status = Command::new("sh")
+        .args(["-c", "kill -s \"$0\" \"$1\"", name, &pid.to_string()])
         .stderr(Stdio::null())
         .status()
         .await
@@ -278,6 +279,10 @@ pub async fn stop_left_over(program: &Program) -> anyhow::Result<()> {
 }
 
 async fn command_line(pid: u32) -> Option<String> {
+    if let Ok(line) = std::fs::read(format!("/proc/{pid}/cmdline")) {
+        // Empty for one that has ended and whose parent has not noticed.
+        return (!line.is_empty()).then(|| String::from_utf8_lossy(&line).replace('\0', " "));
+    }
     let output = Command::new("ps")
         .args(["-o", "args=", "-p", &pid.to_string()])
         .output()
