@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+pragma solidity ^0.8.30;
+
+import {StrategyVault} from "../../../contracts/StrategyVault.sol";
+import {IMirrorEngine} from "../../../contracts/interfaces/IMirrorEngine.sol";
+import {Mandate, Outcome, Status, Terms} from "../../../contracts/interfaces/LockstepTypes.sol";
+import {IPerpAdmin} from "../../../script/deploy/PerpV2Deployer.sol";
+import {LockstepFixture} from "../LockstepFixture.sol";
+import {GasBurner} from "./Wallets.sol";
+
+interface IPerpLiquidate {
+    function liquidate(address trader, address baseToken, int256 positionSize) external;
+    function quitMarket(address trader, address baseToken) external returns (uint256 base, uint256 quote);
+}
+
+abstract contract FoundFixture is LockstepFixture {
+    address internal attacker = makeAddr("attacker");
+
+    /// @dev Time passes and both oracles keep answering.
+    function _pass(uint256 time) internal {
+        _wait(time);
+        ethMarket.aggregator.set(ethMarket.aggregator.latestAnswer());
+        btcMarket.aggregator.set(btcMarket.aggregator.latestAnswer());
+    }
+}
+
+/// @notice Faults found by reading the contracts as an attacker would, each with the harm it does as a test.
+contract FoundTest is FoundFixture {
+    /// @dev The venue lets a liquidator choose the size. A vault below the venue's margin could be cut into hundreds of
+    /// slices, each a change of its own, until the count of changes in a position overflows.
+    function test_venueLiquidatesInSlices_everyoneStillLeaves() public {
+        _follow(1, 10_000e6);
+        _follow(2, 10_000e6);
+        _trade(master, ethMarket, 2500e18); // 5x
+        _mirror(ETH);
+        _setPrice(ethMarket, 1850e8);
+        _pass(60);
+        _setPrice(ethMarket, 1700e8);
+        _pass(60);
+        _setPrice(ethMarket, 1620e8);
+        _pass(31 minutes);
+
+        _fundMaster(attacker, 1_000_000e6);
+        for (uint256 i = 0; i < 260; ++i) {
+            vm.prank(attacker);
+            IPerpLiquidate(address(perp.clearingHouse)).liquidate(address(vault), address(ethMarket.baseToken), 1e10);
+            try vault.reconcile(ETH) {} catch {}
+        }
+        vm.prank(_follower(1));
+        vault.exit(10_000);
+        assertEq(vault.positionView(1, ETH).size, 0);
+        vm.prank(_follower(2));
+        vault.exit(10_000);
+        assertEq(vault.positionView(2, ETH).size, 0);
+    }
+
+    /// @dev A position remembers the sequence that moved it by its last byte.
+    function test_aSequence256Later_stillMovesTheAccount() public {
+        (, StrategyVault keeperVault) = _register(makeAddr("exchange master"), address(0), _terms());
+        _follow(_key(1), _mandate(keeperVault, 1, 10_000e6));
+        _mirrorSigned(keeperVault, ETH, 2e18, 1, _accounts(1, 1));
+        assertGt(keeperVault.positionView(1, ETH).size, 0);
+        // The exchange's own numbering may jump: the master is flat now.
+        _mirrorSigned(keeperVault, ETH, 0, 257, _accounts(1, 1));
+        assertEq(keeperVault.positionView(1, ETH).size, 0, "the master has closed");
+    }
+
+    /// @dev After an updated mandate the last sequence is marked by flipping its high bit.
+    function test_aSequence128Later_movesTheAccountAfterAnUpdate() public {
+        (, StrategyVault keeperVault) = _register(makeAddr("exchange master"), address(0), _terms());
+        _follow(_key(1), _mandate(keeperVault, 1, 10_000e6));
+        _mirrorSigned(keeperVault, ETH, 2e18, 1, _accounts(1, 1));
+        _follow(_key(1), _mandate(keeperVault, 1, 0));
+        _mirrorSigned(keeperVault, ETH, 0, 129, _accounts(1, 1));
+        assertEq(keeperVault.positionView(1, ETH).size, 0, "the master has closed");
+    }
+
+    /// @dev A follower's wallet that burns all gas costs its own place in the list, not everyone's after it.
+    function test_followMany_aWalletThatBurnsGas_stopsNobodyElse() public {
+        GasBurner burner = new GasBurner();
+        IMirrorEngine.SignedMandate[] memory signed = new IMirrorEngine.SignedMandate[](3);
+        IMirrorEngine.TokenPermit[] memory permits = new IMirrorEngine.TokenPermit[](3);
+        Mandate memory bad = _mandate(vault, 1, 100e6);
+        bad.follower = address(burner);
+        signed[0] = _sign(_key(1), bad);
+        bad.nonce += 1000;
+        signed[1] = _sign(_key(1), bad);
+        Mandate memory good = _mandate(vault, 2, 100e6);
+        signed[2] = _sign(_key(2), good);
+        perp.usdc.mint(good.follower, good.deposit);
+        permits[2] = _tokenPermit(_key(2));
+        uint256 accepted = lockstep.engine.followMany{gas: 1 << 24}(signed, permits);
+        assertEq(accepted, 1);
+        assertEq(vault.accountOf(good.follower), 1);
+    }
+
+    /// @dev Anyone may quit a closed market for the vault before the vault does.
+    function test_closedMarket_quitByAStranger_everyoneIsPaid() public {
+        _follow(1, 10_000e6);
+        Mandate memory m = _mandate(vault, 2, 10_000e6);
+        m.ratioBps = 5000;
+        _follow(_key(2), m);
+        _trade(master, btcMarket, 30e18);
+        _mirror(BTC);
+        int256 first = vault.equityOf(1);
+        int256 second = vault.equityOf(2);
+        IPerpAdmin(address(btcMarket.baseToken)).pause();
+        IPerpAdmin(address(btcMarket.baseToken)).close(60_000e18);
+        vm.prank(attacker);
+        IPerpLiquidate(address(perp.clearingHouse)).quitMarket(address(vault), address(btcMarket.baseToken));
+
+        vm.prank(_follower(1));
+        assertApproxEqAbs(int256(vault.exit(10_000)), first, 1000);
+        vm.prank(_follower(2));
+        assertApproxEqAbs(int256(vault.exit(10_000)), second, 1000);
+        assertEq(vault.positionView(1, BTC).size, 0);
+    }
+
+    /// @dev A silent oracle of one market must not keep a stopped account in another.
+    function test_anotherMarketsSilentOracle_doesNotStopAReduction() public {
+        _follow(1, 10_000e6);
+        _trade(master, ethMarket, 1000e18);
+        _trade(master, btcMarket, 10e18);
+        _mirror(ETH);
+        _mirror(BTC);
+        vm.prank(_follower(1));
+        vault.stop();
+        vm.warp(vm.getBlockTimestamp() + 2 hours);
+        ethMarket.aggregator.set(ethMarket.aggregator.latestAnswer());
+        Fill[] memory fills = _mirror(ETH);
+        assertEq(vault.positionView(1, ETH).size, 0, "stopped: closed by the next batch");
+        assertLt(fills[0].size, 0);
+    }
+
+    /// @dev Money that covers a position is not paid out at a price nobody has confirmed for hours.
+    function test_silentOracle_withdrawalLeavesTheLossWithTheFollower() public {
+        Terms memory terms = _terms();
+        terms.maxLeverageBps = 70_000;
+        (, StrategyVault v) = _register(master, master, terms);
+        Mandate memory m = _mandate(v, 1, 100_000e6);
+        m.maxLeverageBps = 1_000_000;
+        _follow(_key(1), m);
+        m = _mandate(v, 2, 100_000e6);
+        m.ratioBps = 100;
+        _follow(_key(2), m);
+        _trade(master, ethMarket, 2500e18); // 5x
+        vm.prank(sender);
+        lockstep.engine.mirrorVenue(address(v), ETH, 0, _accounts(1, 2));
+
+        // The oracle is silent while the price has fallen by 15 %.
+        vm.warp(vm.getBlockTimestamp() + 61 minutes);
+        int256 honest = v.equityOf(2);
+        vm.prank(_follower(1));
+        try v.withdraw(type(uint256).max) {} catch {}
+        _setPrice(ethMarket, 1850e8);
+        _pass(60);
+        _setPrice(ethMarket, 1700e8);
+        int256 fall = honest - v.equityOf(2);
+        try lockstep.liquidator.liquidate(address(v), 1) {} catch {}
+        assertApproxEqAbs(honest - v.equityOf(2), fall, 1e6, "others paid for it");
+    }
+}
+
+/// @notice The same in a market as thin as those that incidents happened in.
+contract FoundInThinMarketTest is FoundFixture {
+    function setUp() public override {
+        _deployVenue(160e6 * 1e18, 80e6 * 1e6);
+        _deployAll();
+        Terms memory terms = _terms();
+        terms.maxLeverageBps = 70_000;
+        (strategyId, vault) = _register(master, master, terms);
+        _fundMaster(master, 1_000_000e6);
+        _fundMaster(attacker, 20_000_000e6);
+
+        Mandate memory m = _mandate(vault, 1, 100_000e6);
+        m.maxLeverageBps = 70_000;
+        _follow(_key(1), m);
+        m = _mandate(vault, 2, 100_000e6);
+        m.ratioBps = 100;
+        _follow(_key(2), m);
+        _trade(master, ethMarket, 3400e18);
+        _pass(60);
+        _setPrice(ethMarket, 2000e8);
+        _mirror(ETH);
+        // As far down as it goes before the account may be liquidated.
+        _setPrice(ethMarket, 1868e8);
+        _pass(60);
+        assertGt(vault.equityOf(1), int256(vault.maintenanceOf(1)));
+    }
+
+    /// @dev Moves the pool about 9 % below the index, in steps that the venue allows.
+    function _pushDown() internal {
+        uint256 target = 1868e18 * 911 / 1000;
+        while (_poolPrice() > target) {
+            _trade(attacker, ethMarket, -500e18);
+            _pass(20);
+        }
+    }
+
+    function _poolPrice() internal view returns (uint256) {
+        (uint160 sqrtPrice,,,,,,) = ethMarket.pool.slot0();
+        return uint256(sqrtPrice) * sqrtPrice / (1 << 96) * 1e18 >> 96;
+    }
+
+    /// @dev A follower who leaves at a price they made themselves bears it themselves.
+    function test_selfMadePrice_exitCostsNobodyElse() public {
+        _pushDown();
+        int256 honest = vault.equityOf(2);
+        vm.prank(_follower(1));
+        try vault.exit(10_000) {} catch {}
+        assertApproxEqAbs(vault.equityOf(2), honest, 1e6, "a loss was pushed onto others");
+    }
+
+    function test_selfMadePrice_closePositionCostsNobodyElse() public {
+        _pushDown();
+        int256 honest = vault.equityOf(2);
+        vm.prank(_follower(1));
+        try vault.closePosition(ETH, type(uint128).max, 10_000) {} catch {}
+        try lockstep.liquidator.liquidate(address(vault), 1) {} catch {}
+        assertApproxEqAbs(vault.equityOf(2), honest, 1e6, "a loss was pushed onto others");
+    }
+}
+
+/// @notice An account too large to be closed in one trade.
+contract FoundWhaleTest is FoundFixture {
+    function setUp() public override {
+        _deployVenue(20e6 * 1e18, 10e6 * 1e6);
+        _deployAll();
+        (strategyId, vault) = _register(master, master, _terms());
+        _fundMaster(master, 1_000_000e6);
+    }
+
+    /// @dev The liquidation of a large account goes in parts rather than not at all.
+    function test_liquidation_tooLargeForOneTrade() public {
+        Mandate memory m = _mandate(vault, 1, 500_000e6);
+        _follow(_key(1), m);
+        for (uint256 i = 1; i <= 6; ++i) {
+            _trade(master, ethMarket, 420e18);
+            _pass(60);
+            _setPrice(ethMarket, 2000e8);
+            _mirror(ETH);
+            _pass(60);
+            _setPrice(ethMarket, 2000e8);
+        }
+        int256 size = vault.positionView(1, ETH).size;
+        for (int256 p = 1900; p >= 700; p -= 100) {
+            _setPrice(ethMarket, p * 1e8);
+            _pass(60);
+            if (vault.equityOf(1) < int256(vault.maintenanceOf(1))) break;
+        }
+        assertLt(vault.equityOf(1), int256(vault.maintenanceOf(1)));
+        lockstep.liquidator.liquidate(address(vault), 1);
+        assertLt(vault.positionView(1, ETH).size, size);
+        assertEq(uint8(vault.accountView(1).status), uint8(Status.Liquidated));
+    }
+}
