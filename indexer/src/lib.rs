@@ -4,7 +4,13 @@
 //! follow ─> decode ─> derive ─> store <── readers (API)
 //! ```
 
+pub mod bench;
+pub mod config;
 pub mod decode;
 pub mod derive;
+pub mod follow;
+pub mod http;
 pub mod model;
 pub mod store;
+pub mod synthetic;
+pub mod verify;

@@ -34,6 +34,8 @@ pub struct Commit {
     pub to: BlockRef,
     /// Blocks with rows.
     pub blocks: Vec<BlockRef>,
+    /// Blocks whose hash is to be remembered, with rows or without.
+    pub known: Vec<BlockRef>,
     /// Rows and documents.
     pub derived: Derived,
     /// Blocks up to here cannot be taken back: no bodies before them are kept.

@@ -1327,10 +1327,14 @@ impl Writer for SqlStore {
         let seq = int(&row, "seq")?;
 
         let with_rows: BTreeSet<u64> = commit.blocks.iter().map(|block| block.number).collect();
-        let mut blocks = commit.blocks.clone();
-        if !with_rows.contains(&commit.to.number) {
-            blocks.push(commit.to);
-        }
+        let blocks: BTreeMap<u64, BlockRef> = commit
+            .known
+            .iter()
+            .chain(&commit.blocks)
+            .chain([&commit.to])
+            .map(|block| (block.number, *block))
+            .collect();
+        let blocks: Vec<BlockRef> = blocks.into_values().collect();
         insert(conn, &table::BLOCKS, &blocks, |block| {
             Ok(vec![
                 table::int(block.number)?,
