@@ -71,6 +71,8 @@ pub async fn strategies(chain: &Chain, deployment: &Deployment) -> anyhow::Resul
 pub struct Reach {
     /// Followers by what happened to them.
     pub outcomes: BTreeMap<String, u32>,
+    /// What happened to each account.
+    pub accounts: BTreeMap<u32, Outcome>,
     /// Accounts that should have been moved and were not.
     pub left_behind: Vec<u32>,
     /// Batches since the trade.
@@ -191,6 +193,7 @@ pub async fn reach(
             .unwrap_or_default()
             .to_owned();
         *reach.outcomes.entry(name).or_default() += 1;
+        reach.accounts.insert(account, outcome);
     }
     Ok(reach)
 }

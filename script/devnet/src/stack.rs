@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alloy::primitives::{Address, U256};
+use alloy::primitives::{Address, I256, U256};
+use alloy::providers::ext::AnvilApi as _;
 use anyhow::Context as _;
 use lockstep_contracts::bindings::IStrategyVault;
 use lockstep_contracts::deployment::Deployment;
@@ -18,12 +19,12 @@ use crate::followers::{Follower, USDC, wide_mandate};
 use crate::genesis::{Genesis, Role};
 use crate::layout::Layout;
 use crate::masters::{MASTERS, MasterPlan};
-use crate::process::{Process, Program, eventually, free_port};
+use crate::process::{Process, Program, eventually, free_port, run};
 use crate::proxy::Proxy;
 use crate::relay::Api;
 use crate::services::Services;
 use crate::setup::{mint_all, register};
-use crate::venue::{Usdc, Venue};
+use crate::venue::{Aggregator, Usdc, Venue};
 
 /// How long a test waits for something that normally takes a second or two.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -279,6 +280,78 @@ impl Stack {
                 .map(Some)
         })
         .await
+    }
+
+    /// Waits until the chain has this many more blocks.
+    ///
+    /// # Errors
+    /// When it has not in time.
+    pub async fn blocks(&self, count: u64) -> anyhow::Result<()> {
+        let wanted = self.chain.height().await? + count;
+        eventually(&format!("block {wanted}"), PATIENCE, async || {
+            Ok((self.chain.height().await? >= wanted).then_some(()))
+        })
+        .await
+    }
+
+    /// Lets chain time pass.
+    ///
+    /// # Errors
+    /// When the chain refuses.
+    pub async fn advance(&self, seconds: u64) -> anyhow::Result<()> {
+        let time = self.chain.time().await?;
+        self.chain.provider().anvil_set_time(time + seconds).await?;
+        self.chain.mine(1).await
+    }
+
+    /// Replaces the last `depth` blocks by empty ones.
+    ///
+    /// # Errors
+    /// When the chain cannot go back that far.
+    pub async fn reorg(&self, depth: u64) -> anyhow::Result<()> {
+        self.chain.reorg(depth).await?;
+        for account in [&self.owner, &self.arbitrageur] {
+            account.forget_nonce().await;
+        }
+        Ok(())
+    }
+
+    /// The indexer's own comparison of every NAV point, account and position in the store with the chain.
+    ///
+    /// # Errors
+    /// Names the first difference.
+    pub async fn verify_index(&self) -> anyhow::Result<()> {
+        self.indexed().await?;
+        let program = self.indexer_program()?.arguments(["verify"]);
+        let log = self.directory().join("logs/verify.log");
+        eventually("the whole index to agree with the chain", PATIENCE, async || {
+            run(&Program {
+                log: log.clone(),
+                ..program.clone()
+            })
+            .await
+            .map(Some)
+        })
+        .await
+    }
+
+    /// Sets the oracle (1e8) and leaves the market where it is.
+    ///
+    /// # Errors
+    /// When the chain refuses.
+    pub async fn set_index(&self, symbol: &str, price: i64) -> anyhow::Result<()> {
+        let call = Aggregator::setCall {
+            answer: I256::try_from(price)?,
+        };
+        let aggregator = self.venue.market(symbol)?.aggregator;
+        eventually("the oracle to take a price", PATIENCE, async || {
+            self.chain
+                .execute(&self.arbitrageur, aggregator, &call, 500_000)
+                .await
+                .map(Some)
+        })
+        .await
+        .map(|_| ())
     }
 
     /// Registers one of the three masters.
