@@ -67,6 +67,7 @@ contract DeployLocalVenue is PerpV2Deployer, Script {
         vm.serializeAddress(venue, "quoteToken", perp.quoteToken);
         vm.serializeAddress(venue, "marketMaker", address(perp.marketMaker));
         venue = vm.serializeString(venue, "markets", markets);
+        vm.createDir(".lockstep", true);
         vm.writeJson(venue, _path());
     }
 
