@@ -74,7 +74,8 @@ function Frame(): JSX.Element {
           </div>
         </div>
       </header>
-      <main id="main" class="wide" ref={main} tabIndex={-1}>
+      <div class="body">
+        <main id="main" class="wide" ref={main} tabIndex={-1}>
         <ErrorBoundary>
           <Router>
             <Route path="/" component={Masters} />
@@ -86,7 +87,8 @@ function Frame(): JSX.Element {
             <Route default component={NotFound} />
           </Router>
         </ErrorBoundary>
-      </main>
+        </main>
+      </div>
       <StatusBar />
       <WalletDialog deployment={deployment} />
     </div>

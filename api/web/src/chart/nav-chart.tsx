@@ -8,10 +8,7 @@ import { Failure } from '../ui/parts';
 import { useDark } from '../ui/theme';
 import { useCurve, type NavPoint } from './curve';
 import type { Painter } from './paint';
-import { RANGES, clampSpan, draggedSpan, nearest, panSpan, zoomSpan, type Span } from './window';
-
-/** Kept equal to `INSET` of `paint.ts`, which is loaded later; a test holds the two together. */
-export const PLOT = { left: 4, right: 68, top: 14, bottom: 28 } as const;
+import { INSET, RANGES, clampSpan, draggedSpan, nearest, panSpan, zoomSpan, type Span } from './window';
 
 interface Props {
   readonly strategyId: string;
@@ -35,7 +32,7 @@ export function NavChart({ strategyId, vault }: Props): JSX.Element {
   const dark = useDark();
   const connection = useStore(stream().connection);
 
-  const plotWidth = Math.max(0, width - PLOT.left - PLOT.right);
+  const plotWidth = Math.max(0, width - INSET.left - INSET.right);
   const curve = useCurve(strategyId, vault, plotWidth);
   const { points, view, bounds } = curve;
   const times = points.map((point) => Date.parse(point.time));
@@ -82,14 +79,14 @@ export function NavChart({ strategyId, vault }: Props): JSX.Element {
   const shown = selected ?? curve.latest ?? points.at(-1);
 
   const xOf = (time: number): number => {
-    if (view === undefined || view.to === view.from) return PLOT.left;
-    return PLOT.left + ((time - view.from) / (view.to - view.from)) * plotWidth;
+    if (view === undefined || view.to === view.from) return INSET.left;
+    return INSET.left + ((time - view.from) / (view.to - view.from)) * plotWidth;
   };
 
   function pointAt(clientX: number): NavPoint | undefined {
     const box = canvas.current?.getBoundingClientRect();
     if (box === undefined || view === undefined || plotWidth === 0) return undefined;
-    const share = (clientX - box.left - PLOT.left) / plotWidth;
+    const share = (clientX - box.left - INSET.left) / plotWidth;
     return points[nearest(times, view.from + share * (view.to - view.from))];
   }
 
@@ -133,7 +130,7 @@ export function NavChart({ strategyId, vault }: Props): JSX.Element {
     const box = canvas.current?.getBoundingClientRect();
     if (box === undefined || (event.pointerType === 'mouse' && event.button !== 0)) return;
     (event.currentTarget as Element).setPointerCapture(event.pointerId);
-    const x = event.clientX - box.left - PLOT.left;
+    const x = event.clientX - box.left - INSET.left;
     setDrag({ start: x, end: x });
   }
 
@@ -141,7 +138,7 @@ export function NavChart({ strategyId, vault }: Props): JSX.Element {
     const box = canvas.current?.getBoundingClientRect();
     if (box === undefined) return;
     setCursor(pointAt(event.clientX)?.index);
-    if (drag !== undefined) setDrag({ ...drag, end: event.clientX - box.left - PLOT.left });
+    if (drag !== undefined) setDrag({ ...drag, end: event.clientX - box.left - INSET.left });
   }
 
   function onPointerUp(): void {
@@ -210,10 +207,10 @@ export function NavChart({ strategyId, vault }: Props): JSX.Element {
           <div
             class="drag"
             style={{
-              left: `${PLOT.left + clamp(Math.min(drag.start, drag.end))}px`,
+              left: `${INSET.left + clamp(Math.min(drag.start, drag.end))}px`,
               width: `${clamp(Math.max(drag.start, drag.end)) - clamp(Math.min(drag.start, drag.end))}px`,
-              top: `${PLOT.top}px`,
-              bottom: `${PLOT.bottom}px`,
+              top: `${INSET.top}px`,
+              bottom: `${INSET.bottom}px`,
             }}
           />
         )}
@@ -222,9 +219,9 @@ export function NavChart({ strategyId, vault }: Props): JSX.Element {
             class="cross"
             style={{
               left: `${xOf(Date.parse(selected.time))}px`,
-              top: `${PLOT.top}px`,
-              bottom: `${PLOT.bottom}px`,
-              '--dot': `${(painter.current?.yOf(toPixels(fromApi(selected.navIndex, WAD), WAD)) ?? 0) - PLOT.top}px`,
+              top: `${INSET.top}px`,
+              bottom: `${INSET.bottom}px`,
+              '--dot': `${(painter.current?.yOf(toPixels(fromApi(selected.navIndex, WAD), WAD)) ?? 0) - INSET.top}px`,
             }}
           />
         )}

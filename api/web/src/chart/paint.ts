@@ -3,12 +3,9 @@ import { LineChart } from 'echarts/charts';
 import { GridComponent } from 'echarts/components';
 import { init, use, type EChartsType } from 'echarts/core';
 import { CanvasRenderer } from 'echarts/renderers';
-import type { Span } from './window';
+import { INSET, timeTicks, type Span } from './window';
 
 use([LineChart, GridComponent, CanvasRenderer]);
-
-/** Pixels around the plot; the overlay that reads the pointer uses the same. */
-export const INSET = { left: 4, right: 68, top: 14, bottom: 28 } as const;
 
 export interface Paintable {
   readonly times: readonly number[];
@@ -82,14 +79,12 @@ export function createPainter(host: HTMLElement): Painter {
           type: 'time',
           min: view.from,
           max: view.to,
-          splitNumber: Math.max(2, Math.round(host.clientWidth / 150)),
           axisLine: { lineStyle: { color: rule } },
           axisTick: { show: false },
           axisLabel: {
             color: quiet,
             hideOverlap: true,
-            showMinLabel: false,
-            showMaxLabel: false,
+            customValues: [...timeTicks(view, Math.max(2, host.clientWidth / 110))],
             formatter: (value: number) => axisTime(value, view.to - view.from),
           },
         },

@@ -18,6 +18,9 @@ export interface Query extends Span {
   readonly points: number;
 }
 
+/** Pixels around the plot, the same for the painter and for the overlay that reads the pointer. */
+export const INSET = { left: 4, right: 68, top: 14, bottom: 28 } as const;
+
 export type RangeName = '1h' | '1d' | '1w' | '1m' | 'all';
 
 const HOUR = 3_600_000;
@@ -101,6 +104,24 @@ export function draggedSpan(view: Span, width: number, startX: number, endX: num
   const at = (x: number): number => view.from + (Math.min(Math.max(x, 0), width) / width) * (view.to - view.from);
   const [from, to] = startX < endX ? [at(startX), at(endX)] : [at(endX), at(startX)];
   return { from: Math.round(from), to: Math.round(to) };
+}
+
+const MINUTE = 60_000;
+const DAY = 24 * HOUR;
+const TICKS: readonly number[] = [
+  1000, 5000, 10_000, 30_000,
+  MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 30 * MINUTE,
+  HOUR, 2 * HOUR, 4 * HOUR, 6 * HOUR, 12 * HOUR,
+  DAY, 2 * DAY, 4 * DAY, 7 * DAY, 14 * DAY, 28 * DAY, 56 * DAY, 91 * DAY, 182 * DAY, 364 * DAY,
+];
+
+/** Times to label: evenly spaced, on whole units in UTC, at most `most` of them, none at the very edge. */
+export function timeTicks(view: Span, most: number): readonly number[] {
+  const length = view.to - view.from;
+  const step = TICKS.find((each) => length / each <= most) ?? 364 * DAY;
+  const ticks: number[] = [];
+  for (let time = Math.ceil((view.from + length * 0.03) / step) * step; time <= view.to - length * 0.03; time += step) ticks.push(time);
+  return ticks;
 }
 
 /** Index of the point nearest to `time` in points sorted by time, or -1. */

@@ -77,7 +77,7 @@ function Accounts({ address, wallet, deployment }: AccountsProps): JSX.Element {
     setTurn((before) => before + 1);
   });
   if (query.data === undefined) {
-    return query.error === undefined ? <Loading what="your accounts" /> : <Failure error={query.error} retry={query.refresh} />;
+    return query.error === undefined ? <Loading what="your accounts" framed /> : <Failure error={query.error} retry={query.refresh} />;
   }
   return (
     <div class="stack">
@@ -175,7 +175,7 @@ function AccountCard({ account, wallet, deployment, turn, refresh }: CardProps):
         )}
       </div>
 
-      <dl class="figures">
+      <dl class="figures fewer">
         <Figure label="Equity" tip={<EquityTip live={live.data} />}>
           {live.data !== undefined ? <Usdc of={live.data.equity} /> : account.equity ? <Usdc of={account.equity} /> : <None why="no index price seen yet" />}
         </Figure>

@@ -52,7 +52,7 @@ export function Audit(): JSX.Element {
       {error !== undefined ? (
         <Failure error={error} retry={list.error === undefined ? deployment.retry : list.refresh} />
       ) : list.data === undefined || deployment.value === undefined ? (
-        <Loading what="the strategies" />
+        <Loading what="the strategies" framed />
       ) : chosen === undefined || vault === undefined ? (
         <div class="sheet">
           <Blank title="There is nothing to audit yet">
@@ -61,7 +61,7 @@ export function Audit(): JSX.Element {
         </div>
       ) : (
         <div class="stack">
-          <div class="fields">
+          <div class="fields sheet pad">
             <SelectField
               label="Strategy"
               name="strategy"

@@ -43,21 +43,19 @@ export function Follow(): JSX.Element {
       {error !== undefined ? (
         <Failure error={error} retry={strategy.error === undefined ? deployment.retry : strategy.refresh} />
       ) : strategy.data === undefined || deployment.value === undefined ? (
-        <Loading what="the strategy" />
+        <Loading what="the strategy" framed />
       ) : (
-        <Gate strategy={strategy.data} deployment={deployment.value} wantedVault={query['vault']} />
+        <WalletGateSheet strategy={strategy.data} deployment={deployment.value} wantedVault={query['vault']} />
       )}
     </>
   );
 }
 
-function Gate({ strategy, deployment, wantedVault }: { readonly strategy: Strategy; readonly deployment: Deployment; readonly wantedVault: string | undefined }): JSX.Element {
+function WalletGateSheet({ strategy, deployment, wantedVault }: { readonly strategy: Strategy; readonly deployment: Deployment; readonly wantedVault: string | undefined }): JSX.Element {
   return (
-    <div class="sheet pad">
-      <WalletGate deployment={deployment} why="Connect the wallet whose money is to follow.">
-        {(wallet) => <Ready key={wallet.address} strategy={strategy} deployment={deployment} wallet={wallet} wantedVault={wantedVault} />}
-      </WalletGate>
-    </div>
+    <WalletGate deployment={deployment} why="Connect the wallet whose money is to follow." framed>
+      {(wallet) => <Ready key={wallet.address} strategy={strategy} deployment={deployment} wallet={wallet} wantedVault={wantedVault} />}
+    </WalletGate>
   );
 }
 
@@ -74,7 +72,9 @@ function Ready({ strategy, deployment, wallet, wantedVault }: ReadyProps): JSX.E
     get('/api/v1/accounts/{address}', { path: { address: wallet.address }, signal }),
   );
   if (accounts.error !== undefined) return <Failure error={accounts.error} retry={accounts.refresh} />;
-  if (accounts.data === undefined) return <Loading what="your account" />;
+  if (accounts.data === undefined) {
+    return <Loading what="your account" framed />;
+  }
   const mine = accounts.data.accounts.filter((account) => account.strategyId === strategy.id);
   const existing = mine.find((account) => account.vault.toLowerCase() === wantedVault?.toLowerCase()) ?? mine[0];
   // A newcomer joins the newest shard: older ones exist because they were full.
@@ -142,22 +142,24 @@ function Form({ strategy, deployment, wallet, vault, existing, funding, fundingE
 
   if (submission !== undefined) {
     return (
-      <Submission
-        strategy={strategy}
-        deployment={deployment}
-        wallet={wallet}
-        vault={vault}
-        draft={draft}
-        numbers={submission}
-        isNew={existing === undefined}
-        back={() => setSubmission(undefined)}
-      />
+      <div class="sheet pad">
+        <Submission
+          strategy={strategy}
+          deployment={deployment}
+          wallet={wallet}
+          vault={vault}
+          draft={draft}
+          numbers={submission}
+          isNew={existing === undefined}
+          back={() => setSubmission(undefined)}
+        />
+      </div>
     );
   }
 
   return (
     <form
-      class="stack"
+      class="aside"
       noValidate
       onSubmit={(event) => {
         event.preventDefault();
@@ -169,6 +171,7 @@ function Form({ strategy, deployment, wallet, vault, existing, funding, fundingE
           );
       }}
     >
+      <div class="sheet pad stack">
       {existing !== undefined && (
         <Notice>
           You already follow this strategy with {equity === undefined ? '' : `${usdc(equity)} USDC`}. What you sign here replaces your
@@ -327,15 +330,23 @@ function Form({ strategy, deployment, wallet, vault, existing, funding, fundingE
         </div>
       </fieldset>
 
-      <WorstCase preview={checked.preview} slippage={draft.maxSlippage} copyFeeBps={strategy.terms.copyFeeBps} performanceFeeBps={strategy.terms.performanceFeeBps} />
-
-      <div class="spread">
-        <p class="small quiet grow">
-          Your wallet will show every one of these values. {draft.deposit.trim() !== '0' && needsPermit(funding, draft) ? 'As this is the first deposit of this size, it asks for a USDC permit first: two signatures, no transaction.' : 'One signature, no transaction.'}
-        </p>
-        <button type="submit" class="button main">
+      </div>
+      <div class="stack tight sticky">
+        <WorstCase
+          preview={checked.preview}
+          slippage={draft.maxSlippage}
+          copyFeeBps={strategy.terms.copyFeeBps}
+          performanceFeeBps={strategy.terms.performanceFeeBps}
+        />
+        <button type="submit" class="button main full tall">
           Review and sign
         </button>
+        <p class="small quiet">
+          Your wallet shows every one of these values.{' '}
+          {needsPermit(funding, draft)
+            ? 'It asks for a USDC permit of exactly the deposit first: two signatures, no transaction.'
+            : 'One signature, no transaction.'}
+        </p>
       </div>
     </form>
   );
@@ -354,13 +365,15 @@ function WorstCase({ preview, slippage, copyFeeBps, performanceFeeBps }: { reado
         <p class="quiet">Fill in the bounds to see it.</p>
       ) : (
         <>
+          <p class="quiet small">Worst loss per day by bad fills</p>
+          <p class="big" data-testid="worst-loss">
+            <Usdc of={preview.worstFillLoss} />
+          </p>
+          <p class="quiet small">
+            Most slippage ({slippage} %) × most turnover: what a stolen keeper key could cost you in one day at the very worst. Losses of
+            the market itself are not in it; the stop-loss bounds those.
+          </p>
           <dl class="facts">
-            <Fact
-              label="Worst loss per day by bad fills"
-              tip={`Most slippage (${slippage} %) × most turnover per day. It is what a stolen keeper key could cost you in one day at the very worst. Losses of the market itself are not in it: the stop-loss bounds those.`}
-            >
-              <Usdc of={preview.worstFillLoss} />
-            </Fact>
             <Fact label="Most copy fees per day" tip={`${bpsPercent(copyFeeBps)} % of the turnover. The performance fee, ${bpsPercent(performanceFeeBps)} %, is only of profit.`}>
               <Usdc of={preview.mostFees} />
             </Fact>

@@ -8,7 +8,7 @@ import { sortStrategies, type SortKey } from '../units/sort';
 import { Explain } from '../ui/explain';
 import { StatisticTip, StatisticValue, Usdc } from '../ui/figures';
 import { useTitle } from '../ui/hooks';
-import { Blank, Failure, Tag, shorten } from '../ui/parts';
+import { Blank, Failure, shorten } from '../ui/parts';
 import { Sparkline } from '../ui/sparkline';
 import { Table, type Column, type Sort } from '../ui/table';
 
@@ -95,6 +95,7 @@ const COLUMNS: readonly Column<Strategy>[] = [
   {
     key: 'go',
     label: '',
+    head: <span class="sr">Follow</span>,
     cell: (row) => (
       <a class="button small" href={`/strategies/${row.id}/follow`} aria-label={`Follow ${row.name}`}>
         Follow
@@ -175,7 +176,7 @@ export function Masters(): JSX.Element {
             contract sizes every trade inside them, and you can leave at any time without asking anyone.
           </p>
         </div>
-        <dl class="figures sheet" aria-live="off">
+        <dl class="totals">
           <div>
             <dt>Strategies</dt>
             <dd>{all === undefined ? '–' : `${all.length}${query.data?.more ? '+' : ''}`}</dd>
@@ -253,7 +254,7 @@ export function Masters(): JSX.Element {
         )}
       </section>
       <p class="small quiet foot-note">
-        <Tag>How figures are made</Tag> Returns are time-weighted from the NAV record on chain, after fees. Point at a figure, or
+        Returns are time-weighted from the NAV record on chain, after fees. Point at a figure, or
         focus it, for its formula, window and sample count. Past results promise nothing.
       </p>
     </>

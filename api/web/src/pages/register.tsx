@@ -32,13 +32,19 @@ export function Register(): JSX.Element {
       {deployment.error !== undefined ? (
         <Failure error={deployment.error} retry={deployment.retry} />
       ) : deployment.value === undefined ? (
-        <Loading what="the registry" />
+        <Loading what="the registry" framed />
       ) : (
-        <div class="sheet pad">
-          <WalletGate deployment={deployment.value} why="Connect the wallet that will be the master: it receives the fees, and only it can change the terms.">
-            {(wallet) => <Form key={wallet.address} deployment={deployment.value as Deployment} wallet={wallet} />}
-          </WalletGate>
-        </div>
+        <WalletGate
+          deployment={deployment.value}
+          framed
+          why="Connect the wallet that will be the master: it receives the fees, and only it can change the terms."
+        >
+          {(wallet) => (
+            <div class="sheet pad">
+              <Form key={wallet.address} deployment={deployment.value as Deployment} wallet={wallet} />
+            </div>
+          )}
+        </WalletGate>
       )}
     </>
   );

@@ -54,9 +54,10 @@ export function Skeleton({ width = '8ch' }: { readonly width?: string }): JSX.El
   );
 }
 
-export function Loading({ what }: { readonly what: string }): JSX.Element {
+/** `framed`: on a sheet of its own, for where it stands in for a whole page. */
+export function Loading({ what, framed }: { readonly what: string; readonly framed?: boolean }): JSX.Element {
   return (
-    <p class="quiet row" role="status">
+    <p class={`quiet row ${framed ? 'sheet pad' : ''}`} role="status">
       <Spinner /> Loading {what}…
     </p>
   );

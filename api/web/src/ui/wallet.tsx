@@ -164,21 +164,30 @@ export function WalletList({ done }: { readonly done?: () => void }): JSX.Elemen
 interface GateProps {
   readonly deployment: Deployment;
   readonly why: string;
+  /** Draw a sheet around what stands in for the children; they bring their own. */
+  readonly framed?: boolean;
   readonly children: (wallet: ConnectedWallet) => ComponentChildren;
 }
 
 /** Lets through once a wallet is connected and on the right chain; helps with either where not. */
-export function WalletGate({ deployment, why, children }: GateProps): JSX.Element {
+export function WalletGate({ deployment, why, framed, children }: GateProps): JSX.Element {
   const wallet = useWallet();
+  const frame = framed ? 'sheet pad' : '';
   if (wallet === undefined) {
     return (
-      <div class="stack tight">
+      <div class={`stack tight ${frame}`}>
         <p>{why}</p>
         <WalletList />
       </div>
     );
   }
-  if (wallet.chainId !== deployment.chainId) return <ChainGate wallet={wallet} deployment={deployment} />;
+  if (wallet.chainId !== deployment.chainId) {
+    return (
+      <div class={frame}>
+        <ChainGate wallet={wallet} deployment={deployment} />
+      </div>
+    );
+  }
   return <>{children(wallet)}</>;
 }
 
