@@ -59,7 +59,7 @@ library FlowLib {
 
         Snapshot memory snap = sync(s);
         Account a = bounded(s, s.accounts[account], mandate);
-        a = forgetSequence(s, account, LedgerLib.sweep(s, account, a, today()));
+        a = forgetSignal(s, account, LedgerLib.sweep(s, account, a, today()));
 
         (int256 value,,) = LedgerLib.equity(s, account, a, snap);
         uint256 netDeposits = s.bases[account].netDeposits();
@@ -105,7 +105,7 @@ library FlowLib {
         }
         uint256 leverage = (uint256(m.maxLeverageBps) / 100).min(type(uint16).max);
         uint256 notional = (uint256(m.maxPositionNotional) / 1e6).min(type(uint32).max);
-        uint256 turnover = (uint256(m.maxDailyTurnover) / 1e6).min(type(uint32).max);
+        uint256 turnover = (uint256(m.maxDailyTurnover) / 1e6).min(PositionLib.MAX_TURNOVER);
         if (leverage == 0) revert IStrategyVault.MandateOutOfRange("maxLeverageBps");
         if (notional == 0) revert IStrategyVault.MandateOutOfRange("maxPositionNotional");
         if (turnover == 0) revert IStrategyVault.MandateOutOfRange("maxDailyTurnover");
@@ -133,12 +133,12 @@ library FlowLib {
     }
 
     /// @dev A new mandate or deposit changes the target: the signal already applied may move the account again.
-    function forgetSequence(VaultState storage s, uint256 account, Account a) private returns (Account) {
+    function forgetSignal(VaultState storage s, uint256 account, Account a) private returns (Account) {
         uint256 count = s.marketCount;
         for (uint256 m = 0; m < count; ++m) {
             if (a.touchedMarkets() >> m & 1 == 0) continue;
-            Position p = LedgerLib.position(s, account, m);
-            s.positions[LedgerLib.key(account, m)] = p.withLastSequence(p.lastSequence() ^ 0x80);
+            uint256 before = (uint256(s.markets[m].signals) + PositionLib.SIGNALS - 1) % PositionLib.SIGNALS;
+            LedgerLib.store(s, account, m, LedgerLib.position(s, account, m).withSignal(before));
         }
         return a;
     }
@@ -284,10 +284,13 @@ library FlowLib {
         view
         returns (uint256)
     {
-        (int256 value, uint256 exposure,) = LedgerLib.equity(s, account, a, snap);
+        (int256 value, uint256 exposure, bool stale) = LedgerLib.equity(s, account, a, snap);
         if (value <= 0) return 0;
         uint256 needed;
-        if (exposure != 0) {
+        if (stale) {
+            // Nobody has confirmed the price: everything the position is worth stays behind.
+            needed = exposure;
+        } else if (exposure != 0) {
             (uint256 initial,) = IVenue(s.venue).marginRequirementsBps();
             needed = (exposure * initial).ceilDivision(BPS).max((exposure * 100).ceilDivision(a.maxLeverage()));
         }
@@ -400,11 +403,20 @@ library FlowLib {
         int256 size = p.size() + fill.size;
         uint256 fee = fill.fee.ceilDivision(1e12);
         int256 quoteDelta = fill.quote.divDown(1e12) - int256(fee) - p.pendingFunding(index);
-        uint256 turnover =
-            (p.turnoverOn(today()) + (fill.size.abs() * snap.price[m]).ceilDivision(1e36)).min(type(uint32).max);
+        uint256 turnover = (p.turnoverOn(today()) + (fill.size.abs() * snap.price[m]).ceilDivision(1e36))
+        .min(PositionLib.MAX_TURNOVER);
 
-        s.positions[LedgerLib.key(account, m)] = PositionLib.pack(
-            size, LedgerLib.clamp(p.quote() + quoteDelta), index, turnover, today(), market.generation, p.lastSequence()
+        LedgerLib.store(
+            s,
+            account,
+            m,
+            PositionLib.pack(
+                size,
+                LedgerLib.clamp(p.quote() + quoteDelta),
+                index,
+                turnover,
+                PositionLib.tagOf(today(), market.generation, p.signal())
+            )
         );
         LedgerLib.moveSize(market, p.size(), size);
         market.fundingCost += size * index - p.size() * p.fundingIndex();

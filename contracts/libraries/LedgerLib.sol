@@ -25,6 +25,12 @@ library LedgerLib {
         if (p.generation() != s.markets[market].generation) p = caughtUp(s, market, p);
     }
 
+    /// @notice Writes a position, which from then on is at the market's generation.
+    function store(VaultState storage s, uint256 account, uint256 market, Position p) internal {
+        if (!s.markets[market].generationUsed) s.markets[market].generationUsed = true;
+        s.positions[key(account, market)] = p;
+    }
+
     /// @dev Funding to the moment of the change, then the change; sizes towards zero, cash against the account.
     function caughtUp(VaultState storage s, uint256 market, Position p) internal view returns (Position) {
         uint256 generation = s.markets[market].generation;
@@ -42,7 +48,9 @@ library LedgerLib {
                 }
             }
         }
-        return PositionLib.pack(size, clamp(quote), index, p.dayTurnover(), p.day(), generation, p.lastSequence());
+        return PositionLib.pack(
+            size, clamp(quote), index, p.dayTurnover(), PositionLib.tagOf(p.day(), generation, p.signal())
+        );
     }
 
     /// @dev A quote balance saturates at the edge of its field (36 billion USDC): leaving must never revert.
@@ -114,7 +122,7 @@ library LedgerLib {
                     a = a.untouch(m);
                     p = Position.wrap(0);
                 }
-                s.positions[key(account, m)] = p;
+                store(s, account, m, p);
             }
         }
         return a;

@@ -108,12 +108,19 @@ library LossLib {
     }
 
     /// @dev Settles everyone's funding to `index`, then scales one side. Positions follow when they are next touched.
+    /// While no position has been written since the last change, a further change of the same side is folded into it:
+    /// whoever makes the venue liquidate in slices cannot use up the generations that a position counts.
     function scaleSide(VaultState storage s, uint256 m, bool longSide, uint256 scale, int256 cashPerSize, int256 index)
         private
     {
         MarketState storage market = s.markets[m];
-        if (cashPerSize > type(int112).max) cashPerSize = type(int112).max;
-        if (cashPerSize < type(int112).min) cashPerSize = type(int112).min;
+        uint256 generation = market.generation;
+        Divergence memory last = s.divergences[LedgerLib.key(m, generation)];
+        bool fold = generation != 0 && !market.generationUsed && last.longSide == longSide;
+        // Out of generations: the difference stays, what it cost is everybody's, and leaving goes on.
+        if (!fold && generation == type(uint8).max) return;
+
+        cashPerSize = bounded(cashPerSize);
         uint256 side = longSide ? market.longSize : market.shortSize;
         s.totalQuote -= (VenueLib.netSize(market) * index - market.fundingCost).divUp(1e21);
         s.totalQuote += (int256(side) * cashPerSize).divDown(1e30);
@@ -122,12 +129,28 @@ library LossLib {
         else market.shortSize = uint128(side);
         market.fundingCost = VenueLib.netSize(market) * index;
 
-        uint8 generation = market.generation + 1;
-        market.generation = generation;
-        if (generation >= MAX_GENERATION) s.woundUp = true;
-        s.divergences[LedgerLib.key(m, generation)] =
-            Divergence(int64(index), longSide, uint64(scale), int112(cashPerSize));
-        emit IStrategyVault.VenueDiverged(uint8(m), generation, longSide, scale, cashPerSize);
+        if (fold) {
+            // The funding since the last change was owed on what that change had left.
+            int256 kept = int256(uint256(last.scale));
+            int256 funding = (index - last.fundingIndex) * 1e9 * (int256(WAD) - kept);
+            last.cashPerSize =
+                int112(bounded(last.cashPerSize + (kept * cashPerSize + (longSide ? funding : -funding)).divDown(WAD)));
+            last.scale = uint64((uint256(last.scale) * scale / WAD).min(type(uint64).max));
+            last.fundingIndex = int64(index);
+        } else {
+            ++generation;
+            (market.generation, market.generationUsed) = (uint8(generation), false);
+            if (generation >= MAX_GENERATION) s.woundUp = true;
+            last = Divergence(int64(index), longSide, uint64(scale), int112(cashPerSize));
+        }
+        s.divergences[LedgerLib.key(m, generation)] = last;
+        emit IStrategyVault.VenueDiverged(uint8(m), uint8(generation), longSide, scale, cashPerSize);
+    }
+
+    function bounded(int256 cashPerSize) private pure returns (int256) {
+        if (cashPerSize > type(int112).max) return type(int112).max;
+        if (cashPerSize < type(int112).min) return type(int112).min;
+        return cashPerSize;
     }
 
     function socialise(VaultState storage s, uint256 account, uint256 amount) private {

@@ -34,13 +34,13 @@ library MirrorLib {
     uint256 internal constant INSURANCE_SHARE = 2000;
     uint256 internal constant SENDER_SHARE = 1000;
 
-    /// @dev Words of the plan per account: account slot, position slot, and order = delta int88 | account uint32 |
-    /// outcome uint8 from the top.
-    uint256 private constant STRIDE = 0x60;
+    /// @dev Words of the plan per account: account slot, position slot, storage key of the position, and the fill word
+    /// of the event, which until settlement holds account, outcome and order.
+    uint256 private constant STRIDE = 0x80;
 
     /// @notice What commit leaves for execute and settle.
     /// @param at memory position of the first account's words
-    /// @param buys sum of positive deltas; sells: of negative ones, as a positive number
+    /// @param buys sum of positive orders; sells: of negative ones, as a positive number
     /// @param buySlippage tightest signed slippage among the buyers, bps
     struct Plan {
         uint256 at;
@@ -52,26 +52,28 @@ library MirrorLib {
     }
 
     /// @notice What the venue did.
+    /// @param wanted the net order; net: what was filled of it
+    /// @param fee 1e18
     struct Execution {
+        int256 wanted;
         int256 net;
         uint256 price;
-        uint256 fee; // 1e18
-        int256 wanted;
+        uint256 fee;
     }
 
+    /// @notice Sums over all accounts moved.
+    /// @param quote change of all quote balances
+    /// @param cost change of the market's funding cost
+    /// @param long change of the market's long size
+    /// @param volume sizes traded
     struct Totals {
         int256 quote;
         int256 cost;
-        int256 size;
-        uint256 longUp;
-        uint256 longDown;
-        uint256 shortUp;
-        uint256 shortDown;
+        int256 long;
+        uint256 volume;
+        uint256 moved;
         uint256 copyFee;
         uint256 venueFee;
-        uint256 moved;
-        uint256 cumulated;
-        uint256 given;
     }
 
     /// @notice See `IStrategyVault.mirror`.
@@ -96,22 +98,17 @@ library MirrorLib {
         }
 
         Terms memory terms = IMasterRegistry(s.registry).termsOf(s.strategyId);
-        Sizing.Batch memory b = batchOf(s, snap, terms, market, order.leverage, order.sequence);
+        Sizing.Batch memory b =
+            batchOf(s, snap, terms, market, order.leverage, countSignal(s.markets[market], order.sequence));
         b.reduceOnly = order.reduceOnly || s.woundUp;
 
-        Plan memory plan = commit(s, snap, b, accounts, market);
+        Plan memory plan = commit(s, snap, b, accounts);
         Execution memory done = execute(s, snap, plan, market, terms.maxSlippageBps);
-        (Totals memory totals, bytes memory fills) = settle(s, b, plan, done, market, terms.copyFeeBps);
-
-        {
-            MarketState storage state = s.markets[market];
-            if (totals.moved != 0) {
-                state.longSize = uint128(uint256(state.longSize) + totals.longUp - totals.longDown);
-                state.shortSize = uint128(uint256(state.shortSize) + totals.shortUp - totals.shortDown);
-                state.fundingCost += totals.cost + totals.size * b.fundingIndex;
-                s.totalQuote += totals.quote;
-                accrueCopyFee(s, totals.copyFee, order.sender);
-            }
+        if (done.net != done.wanted) share(plan, done);
+        (Totals memory totals, bytes memory fills) = settle(s, b, plan, done, terms.copyFeeBps);
+        if (totals.moved != 0) {
+            bookTotals(s, market, done.net, totals);
+            accrueCopyFee(s, totals.copyFee, order.sender);
         }
         moved = totals.moved;
         batchId = ++s.batches;
@@ -142,16 +139,24 @@ library MirrorLib {
         if (market >= s.marketCount) revert IStrategyVault.UnknownMarketIndex(uint8(market));
         if (account == 0 || account > s.accountCount) return (0, 0, Outcome.Inactive);
         Snapshot memory snap = VenueLib.read(s, market);
-        Sizing.Batch memory b =
-            batchOf(s, snap, IMasterRegistry(s.registry).termsOf(s.strategyId), market, leverage, type(uint64).max);
+        Sizing.Batch memory b = batchOf(s, snap, IMasterRegistry(s.registry).termsOf(s.strategyId), market, leverage, 0);
         b.reduceOnly = s.woundUp;
-        b.sequence = 256; // no signal: nobody has applied it
+        b.tag = type(uint256).max; // no signal: nobody has applied it
         Position p = LedgerLib.position(s, account, market);
         (delta, outcome) = decide(s, snap, b, account, s.accounts[account], p);
         target = p.size() + delta;
     }
 
     // ---------------------------------------------------------------- commit
+
+    /// @dev Counts a new signal; the same sequence again is the same signal.
+    function countSignal(MarketState storage market, uint64 sequence) private returns (uint256 signal) {
+        signal = market.signals;
+        if (uint32(sequence) != market.lastSequence || signal == 0) {
+            signal = (signal + 1) % PositionLib.SIGNALS;
+            (market.signals, market.lastSequence) = (uint16(signal), uint32(sequence));
+        }
+    }
 
     /// @dev Everything the accounts of a batch have in common.
     function batchOf(
@@ -160,68 +165,83 @@ library MirrorLib {
         Terms memory terms,
         uint256 market,
         int256 leverage,
-        uint256 sequence
+        uint256 signal
     ) private view returns (Sizing.Batch memory b) {
-        uint256 gross;
+        uint256 gross; // 1e36
         uint256 count = s.marketCount;
         for (uint256 m = 0; m < count; ++m) {
             MarketState storage state = s.markets[m];
-            gross += (uint256(state.longSize) + state.shortSize) * snap.price[m] / 1e30;
+            gross += (uint256(state.longSize) + state.shortSize) * snap.price[m];
         }
         b.price = snap.price[market];
         b.leverage = leverage;
         b.fundingIndex = snap.fundingIndex[market];
         b.marginIndex = s.marginIndex;
-        b.time = block.timestamp;
         b.today = (block.timestamp / 1 days) & 0xff;
-        b.sequence = sequence & 0xff;
-        b.marketBit = uint256(1) << market;
+        b.generation = s.markets[market].generation;
+        b.tag = PositionLib.tagOf(b.today, b.generation, signal);
+        (b.gate, b.open) = Sizing.gateOf(market);
+        b.time = block.timestamp;
         b.maxLeverageBps = terms.maxLeverageBps;
         b.deadBandBps = terms.deadBandBps;
-        b.minTrade = terms.minTradeNotional;
-        b.openRoom = uint256(terms.maxOpenNotional).floorSub(gross);
+        b.minTrade = uint256(terms.minTradeNotional) * 1e30;
+        b.openRoom = (uint256(terms.maxOpenNotional) * 1e30).floorSub(gross);
+        b.market = market;
     }
 
-    function commit(
-        VaultState storage s,
-        Snapshot memory snap,
-        Sizing.Batch memory b,
-        bytes calldata accounts,
-        uint256 market
-    ) private view returns (Plan memory plan) {
+    /// @dev Reads every account once and decides its order.
+    function commit(VaultState storage s, Snapshot memory snap, Sizing.Batch memory b, bytes calldata accounts)
+        private
+        view
+        returns (Plan memory plan)
+    {
         // Sums of at most 2^30 sizes below 2^87 fit; indexes are bounded by the calldata's length.
         unchecked {
-            uint256 count = accounts.length / 4;
             uint256 at;
+            uint256 end = accounts.length / 4;
             assembly ("memory-safe") {
                 at := mload(0x40)
-                mstore(0x40, add(at, mul(count, STRIDE)))
+                mstore(0x40, add(at, mul(end, STRIDE)))
             }
-            plan.at = at;
-            plan.count = count;
-            plan.buySlippage = BPS;
-            plan.sellSlippage = BPS;
+            (plan.at, plan.count, plan.buySlippage, plan.sellSlippage) = (at, end, BPS, BPS);
+            end = at + end * STRIDE;
             uint256 known = s.accountCount;
-            uint256 generation = s.markets[market].generation;
+            uint256 next;
+            assembly ("memory-safe") {
+                next := accounts.offset
+            }
             uint256 last = 0;
-            for (uint256 i = 0; i < count; ++i) {
+            for (; at != end; at += STRIDE) {
                 uint256 account;
                 assembly ("memory-safe") {
-                    account := shr(224, calldataload(add(accounts.offset, shl(2, i))))
+                    account := shr(224, calldataload(next))
+                    next := add(next, 4)
                 }
-                if (account <= last) revert IStrategyVault.AccountsNotSorted(i);
+                if (account <= last) revert IStrategyVault.AccountsNotSorted((at - plan.at) / STRIDE);
                 last = account;
-
-                Account a;
-                Position p;
-                int256 delta;
-                Outcome outcome = Outcome.Inactive;
-                if (account <= known) {
-                    a = s.accounts[account];
-                    p = s.positions[LedgerLib.key(account, market)];
-                    if (p.generation() != generation) p = LedgerLib.caughtUp(s, market, p);
-                    (delta, outcome) = decide(s, snap, b, account, a, p);
+                uint256 word = account << 224;
+                if (account > known) {
+                    word |= uint256(Outcome.Inactive) << 216;
+                    assembly ("memory-safe") {
+                        mstore(add(at, 0x60), word)
+                    }
+                    continue;
                 }
+                Account a = s.accounts[account];
+                Position p;
+                {
+                    mapping(uint256 => Position) storage positions = s.positions;
+                    uint256 key = LedgerLib.key(account, b.market);
+                    assembly ("memory-safe") {
+                        mstore(0x00, key)
+                        mstore(0x20, positions.slot)
+                        key := keccak256(0x00, 0x40)
+                        p := sload(key)
+                        mstore(add(at, 0x40), key)
+                    }
+                }
+                if (p.generation() != b.generation) p = LedgerLib.caughtUp(s, b.market, p);
+                (int256 delta, Outcome outcome) = decide(s, snap, b, account, a, p);
                 if (delta > 0) {
                     plan.buys += uint256(delta);
                     if (a.maxSlippageBps() < plan.buySlippage) plan.buySlippage = a.maxSlippageBps();
@@ -230,10 +250,10 @@ library MirrorLib {
                     if (a.maxSlippageBps() < plan.sellSlippage) plan.sellSlippage = a.maxSlippageBps();
                 }
                 assembly ("memory-safe") {
+                    word := or(word, or(shl(216, outcome), shl(128, and(delta, 0xffffffffffffffffffffff))))
                     mstore(at, a)
                     mstore(add(at, 0x20), p)
-                    mstore(add(at, 0x40), or(shl(168, delta), or(shl(136, account), shl(128, outcome))))
-                    at := add(at, STRIDE)
+                    mstore(add(at, 0x60), word)
                 }
             }
         }
@@ -247,31 +267,28 @@ library MirrorLib {
         Account a,
         Position p
     ) private view returns (int256 delta, Outcome outcome) {
-        // Margin < 2^64 * 1e18 / 1e18; values below 2^75 (see PositionLib); turnover sums below 12 * 2^32 * 1e6.
+        // Margin < 2^64; values below 2^75 (see PositionLib); turnover sums below 12 * 2^28.
         unchecked {
             uint256 touched = a.touchedMarkets();
-            if (
-                p.lastSequence() == b.sequence && p.day() == b.today && touched & b.marketBit != 0
-                    && a.status() == uint256(Status.Active)
-            ) return (0, Outcome.AlreadyApplied);
-
-            uint256 used = p.turnoverOn(b.today) * 1e6;
-            uint256 other;
-            int256 equity = int256(a.marginShares() * b.marginIndex / WAD) + p.value(b.price, b.fundingIndex);
-            touched &= ~b.marketBit;
-            if (touched != 0) {
-                bool stale;
-                (equity, other, used, stale) = withOthers(s, snap, account, touched, b.today, equity, used);
-                if (stale && b.leverage != 0) return (0, Outcome.ReduceOnly);
+            uint256 bit = 1 << b.market;
+            if (p.tag() == b.tag && touched & bit != 0 && a.status() == uint256(Status.Active)) {
+                return (0, Outcome.AlreadyApplied);
             }
-            int256 target;
             int256 size = p.size();
-            (target, outcome) = Sizing.order(b, a, size, equity, other, used);
-            if (outcome <= Outcome.Capped) {
-                delta = target - size;
-                uint256 grown = target.abs().floorSub(size.abs());
-                if (grown != 0) b.openRoom = b.openRoom.floorSub(grown * b.price / 1e30);
+            int256 target;
+            int256 equity = int256(a.marginShares() * b.marginIndex / WAD) + p.value(b.price, b.fundingIndex);
+            uint256 used = p.turnoverOn(b.today);
+            if (touched & ~bit == 0) {
+                (target, outcome) = Sizing.order(b, a, size, equity, 0, used);
+            } else {
+                uint256 other;
+                bool stale;
+                (equity, other, used, stale) = withOthers(s, snap, account, touched & ~bit, b.today, equity, used);
+                // Equity unknown: only what needs no equity is done, which is closing.
+                if (stale && b.leverage != 0 && Account.unwrap(a) & b.gate == b.open) return (0, Outcome.ReduceOnly);
+                (target, outcome) = Sizing.order(b, a, size, equity, other, used);
             }
+            if (outcome <= Outcome.Capped) delta = target - size;
         }
     }
 
@@ -290,7 +307,7 @@ library MirrorLib {
             if (touched >> m & 1 == 0) continue;
             Position p = LedgerLib.position(s, account, m);
             equity += p.value(snap.price[m], snap.fundingIndex[m]);
-            used += p.turnoverOn(today) * 1e6;
+            used += p.turnoverOn(today);
             if (p.size() == 0) continue;
             other += p.notional(snap.price[m]);
             if (snap.stale >> m & 1 == 1) stale = true;
@@ -334,174 +351,170 @@ library MirrorLib {
     function absorbDust(Plan memory plan) private pure returns (int256 net) {
         net = int256(plan.buys) - int256(plan.sells);
         if (net == 0 || net.abs() >= SIZE_DUST) return net;
-        uint256 at = plan.at;
-        for (uint256 i = 0; i < plan.count; ++i) {
-            int256 delta;
-            uint256 word;
-            assembly ("memory-safe") {
-                word := mload(add(at, 0x40))
-                delta := sar(168, word)
-            }
-            if ((delta > 0) == (net > 0) && delta.abs() > net.abs()) {
-                delta -= net;
-                assembly ("memory-safe") {
-                    mstore(add(at, 0x40), or(shl(168, delta), shr(88, shl(88, word))))
-                }
-                if (net > 0) plan.buys -= uint256(net);
-                else plan.sells -= uint256(-net);
-                return 0;
-            }
-            at += STRIDE;
+        uint256 end = plan.at + plan.count * STRIDE;
+        for (uint256 at = plan.at; at != end; at += STRIDE) {
+            int256 delta = orderAt(at);
+            if ((delta > 0) != (net > 0) || delta.abs() <= net.abs()) continue;
+            setOrder(at, delta - net);
+            if (net > 0) plan.buys -= uint256(net);
+            else plan.sells -= uint256(-net);
+            return 0;
         }
     }
 
     /// @dev Leaves out everyone for whom `price` is worse than they signed.
     function leaveOut(Plan memory plan, uint256 index, uint256 price) private pure {
         (plan.buys, plan.sells, plan.buySlippage, plan.sellSlippage) = (0, 0, BPS, BPS);
-        uint256 at = plan.at;
-        for (uint256 i = 0; i < plan.count; ++i) {
-            Account a;
-            int256 delta;
-            uint256 word;
-            assembly ("memory-safe") {
-                a := mload(at)
-                word := mload(add(at, 0x40))
-                delta := sar(168, word)
+        uint256 end = plan.at + plan.count * STRIDE;
+        for (uint256 at = plan.at; at != end; at += STRIDE) {
+            int256 delta = orderAt(at);
+            if (delta == 0) continue;
+            uint256 bound = accountAt(at).maxSlippageBps();
+            if (delta > 0 ? price > index * (BPS + bound) / BPS : price < index * (BPS - bound.min(BPS)) / BPS) {
+                setOrder(at, 0);
+                setOutcome(at, Outcome.SlippageBound);
+            } else if (delta > 0) {
+                plan.buys += uint256(delta);
+                plan.buySlippage = plan.buySlippage.min(bound);
+            } else {
+                plan.sells += uint256(-delta);
+                plan.sellSlippage = plan.sellSlippage.min(bound);
             }
-            uint256 bound = a.maxSlippageBps();
-            if (delta > 0) {
-                if (price > index * (BPS + bound) / BPS) {
-                    delta = 0;
-                } else {
-                    plan.buys += uint256(delta);
-                    plan.buySlippage = plan.buySlippage.min(bound);
-                }
-            } else if (delta < 0) {
-                if (price < index * (BPS - bound.min(BPS)) / BPS) {
-                    delta = 0;
-                } else {
-                    plan.sells += uint256(-delta);
-                    plan.sellSlippage = plan.sellSlippage.min(bound);
-                }
-            }
-            if (delta == 0 && word >> 168 != 0) {
-                uint256 account = (word >> 136) & type(uint32).max;
-                word = (account << 136) | (uint256(Outcome.SlippageBound) << 128);
-                assembly ("memory-safe") {
-                    mstore(add(at, 0x40), word)
-                }
-            }
-            at += STRIDE;
         }
+    }
+
+    /// @dev A partial fill: the orders on the net's side get the fill and what crosses, pro rata. The division
+    /// telescopes, so the parts add up exactly. The same signal may move these accounts again.
+    function share(Plan memory plan, Execution memory done) private pure {
+        bool buying = done.wanted > 0;
+        uint256 total = buying ? plan.buys : plan.sells;
+        uint256 filled = total - done.wanted.abs() + done.net.abs();
+        uint256 seen;
+        uint256 given;
+        uint256 end = plan.at + plan.count * STRIDE;
+        for (uint256 at = plan.at; at != end; at += STRIDE) {
+            int256 delta = orderAt(at);
+            if (delta == 0 || (delta > 0) != buying) continue;
+            seen += delta.abs();
+            uint256 upTo = seen * filled / total;
+            setOrder(at, buying ? int256(upTo - given) : -int256(upTo - given));
+            setOutcome(at, Outcome.Capped);
+            given = upTo;
+        }
+        (plan.buys, plan.sells) = buying ? (filled, plan.sells) : (plan.buys, filled);
     }
 
     // ---------------------------------------------------------------- settle
 
-    /// @dev Divides the execution. Quote changes round down, fees up: what is left over belongs to nobody.
+    /// @dev Divides the execution and writes every account once. A quote change is one division, rounded down; what is
+    /// left over belongs to nobody.
     function settle(
         VaultState storage s,
         Sizing.Batch memory b,
         Plan memory plan,
         Execution memory done,
-        uint256 market,
         uint256 copyFeeBps
     ) private returns (Totals memory t, bytes memory fills) {
-        fills = new bytes(plan.count * 32);
-        uint256 at = plan.at;
-        uint256 generation = s.markets[market].generation;
-        // The net side's total and what of it could be filled: the venue's fill plus what crossed.
-        uint256 sideTotal = done.wanted > 0 ? plan.buys : plan.sells;
-        uint256 sideFilled = sideTotal - done.wanted.abs() + done.net.abs();
-        if (done.wanted == 0) sideTotal = sideFilled = 0;
+        int256 price = int256(done.price);
+        // Fees per base unit, 1e18, rounded up: everyone pays the copy fee, the net's side also the venue's.
+        uint256 buyRate = (done.price * copyFeeBps).ceilDivision(BPS);
+        uint256 sellRate = buyRate;
+        if (done.net > 0) buyRate += (done.fee * WAD).ceilDivision(plan.buys);
+        else if (done.net < 0) sellRate += (done.fee * WAD).ceilDivision(plan.sells);
 
-        // |delta|, |size| < 2^87, price < 2^97, quote sums < 2^30 * 2^55: nothing below can overflow.
+        if (plan.buys | plan.sells != 0 && !s.markets[b.market].generationUsed) {
+            s.markets[b.market].generationUsed = true;
+        }
+        // Not wholly filled: the same signal may move the net's side again.
+        uint256 tag = b.tag;
+        if (done.net != done.wanted) tag = tag & ~(PositionLib.SIGNALS - 1) | (tag - 1) & (PositionLib.SIGNALS - 1);
+
+        fills = new bytes(plan.count * 32);
+        // |order|, |size| < 2^87, price < 2^97, rates < 2^98, funding < 2^56 * 1e9: the sum of the three products is
+        // below 2^188, and 2^30 of them fit.
         unchecked {
-            for (uint256 i = 0; i < plan.count; ++i) {
+            uint256 at = plan.at;
+            uint256 end = at + plan.count * STRIDE;
+            int256 funding = b.fundingIndex;
+            for (uint256 out; at != end; at += STRIDE) {
                 uint256 word;
                 int256 delta;
                 Position p;
                 assembly ("memory-safe") {
-                    word := mload(add(at, 0x40))
+                    word := mload(add(at, 0x60))
+                    delta := signextend(10, shr(128, word))
                     p := mload(add(at, 0x20))
-                    delta := sar(168, word)
+                    out := add(out, 0x20)
                 }
-                uint256 fillWord = ((word >> 136) & type(uint32).max) << 224 | ((word >> 128) & 0xff) << 216;
                 if (delta != 0) {
-                    bool paying = sideTotal != 0 && (delta > 0) == (done.wanted > 0);
-                    if (paying && sideFilled != sideTotal) {
-                        // Telescoping division: the parts add up to the fill exactly.
-                        t.cumulated += delta.abs();
-                        uint256 upTo = t.cumulated * sideFilled / sideTotal;
-                        delta = delta > 0 ? int256(upTo - t.given) : -int256(upTo - t.given);
-                        t.given = upTo;
-                    }
-                    (int256 quoteDelta, uint256 fees) =
-                        settleOne(t, b, done, p, delta, paying ? sideFilled : 0, copyFeeBps);
-                    uint256 account = (word >> 136) & type(uint32).max;
-                    {
-                        uint256 sequence = b.sequence;
-                        // Not wholly filled: the same signal may move it again.
-                        if (sideFilled != sideTotal && paying) sequence ^= 0x80;
-                        uint256 turnover = p.turnoverOn(b.today) + (delta.abs() * b.price + (1e36 - 1)) / 1e36;
-                        if (turnover > type(uint32).max) turnover = type(uint32).max;
-                        s.positions[LedgerLib.key(account, market)] = PositionLib.pack(
-                            p.size() + delta,
-                            p.quote() + quoteDelta,
-                            b.fundingIndex,
-                            turnover,
-                            b.today,
-                            generation,
-                            sequence
-                        );
-                    }
-                    Account a;
+                    uint256 volume = delta.abs();
+                    int256 size = p.size();
+                    uint256 fees = volume * (delta > 0 ? buyRate : sellRate);
+                    int256 quote =
+                        (-delta * price - int256(fees) - size * (funding - p.fundingIndex()) * 1e9).divDown(1e30);
+                    fees = fees.ceilDivision(1e30);
+                    t.volume += volume;
+                    t.quote += quote;
+                    t.cost += (size + delta) * funding - size * p.fundingIndex();
+                    volume = p.turnoverOn(b.today) + (volume * b.price).ceilDivision(1e36);
+                    if (volume > PositionLib.MAX_TURNOVER) volume = PositionLib.MAX_TURNOVER;
+                    t.long -= size > 0 ? size : int256(0);
+                    size += delta;
+                    t.long += size > 0 ? size : int256(0);
+                    ++t.moved;
+                    p = PositionLib.pack(size, p.quote() + quote, funding, volume, tag);
                     assembly ("memory-safe") {
-                        a := mload(at)
+                        sstore(mload(add(at, 0x40)), p)
+                        word := or(word, or(shl(72, and(quote, 0xffffffffffffff)), shl(24, fees)))
                     }
-                    if (a.touchedMarkets() & b.marketBit == 0) s.accounts[account] = a.touch(market);
-                    fillWord |= (uint256(delta) & ((1 << 88) - 1)) << 128 | (uint256(quoteDelta) & ((1 << 56) - 1))
-                        << 72 | fees << 24;
+                    Account a = accountAt(at);
+                    if (a.touchedMarkets() >> b.market & 1 == 0) s.accounts[word >> 224] = a.touch(b.market);
                 }
                 assembly ("memory-safe") {
-                    mstore(add(add(fills, 0x20), shl(5, i)), fillWord)
-                    at := add(at, STRIDE)
+                    mstore(add(fills, out), word)
                 }
             }
         }
+        t.copyFee = t.volume * done.price * copyFeeBps / 1e34;
+        t.venueFee = done.fee.ceilDivision(1e12);
     }
 
-    /// @dev The change of one account's quote balance, and the sums.
-    function settleOne(
-        Totals memory t,
-        Sizing.Batch memory b,
-        Execution memory done,
-        Position p,
-        int256 delta,
-        uint256 sideFilled,
-        uint256 copyFeeBps
-    ) private pure returns (int256 quoteDelta, uint256 fees) {
-        unchecked {
-            uint256 moved = delta.abs();
-            uint256 copyFee = (moved * done.price * copyFeeBps + (1e34 - 1)) / 1e34;
-            t.copyFee += copyFee;
-            fees = copyFee;
-            if (sideFilled != 0) {
-                uint256 venueFee = (done.fee * moved).ceilDivision(sideFilled * 1e12);
-                t.venueFee += venueFee;
-                fees += venueFee;
-            }
-            int256 size = p.size();
-            quoteDelta = (-delta * int256(done.price)).divDown(1e30) - int256(fees) - p.pendingFunding(b.fundingIndex);
+    function bookTotals(VaultState storage s, uint256 market, int256 net, Totals memory t) private {
+        MarketState storage state = s.markets[market];
+        // What is left of a size after venue-made changes may be a few wei more than the accounts' sum.
+        int256 long = int256(uint256(state.longSize)) + t.long;
+        int256 short = int256(uint256(state.shortSize)) + t.long - net;
+        state.longSize = long > 0 ? uint128(uint256(long)) : 0;
+        state.shortSize = short > 0 ? uint128(uint256(short)) : 0;
+        state.fundingCost += t.cost;
+        s.totalQuote += t.quote;
+    }
 
-            t.quote += quoteDelta;
-            t.cost -= size * p.fundingIndex();
-            if (size > 0) t.longDown += uint256(size);
-            else t.shortDown += uint256(-size);
-            size += delta;
-            t.size += size;
-            if (size > 0) t.longUp += uint256(size);
-            else t.shortUp += uint256(-size);
-            ++t.moved;
+    // ---------------------------------------------------------------- the plan's words
+
+    function accountAt(uint256 at) private pure returns (Account a) {
+        assembly ("memory-safe") {
+            a := mload(at)
+        }
+    }
+
+    function orderAt(uint256 at) private pure returns (int256 delta) {
+        assembly ("memory-safe") {
+            delta := signextend(10, shr(128, mload(add(at, 0x60))))
+        }
+    }
+
+    function setOrder(uint256 at, int256 delta) private pure {
+        assembly ("memory-safe") {
+            let word := mload(add(at, 0x60))
+            mstore(add(at, 0x60), or(shl(216, shr(216, word)), shl(128, and(delta, 0xffffffffffffffffffffff))))
+        }
+    }
+
+    function setOutcome(uint256 at, Outcome outcome) private pure {
+        assembly ("memory-safe") {
+            let word := mload(add(at, 0x60))
+            mstore(add(at, 0x60), or(and(word, not(shl(216, 0xff))), shl(216, outcome)))
         }
     }
 

@@ -5,7 +5,8 @@ import {MathLib} from "./MathLib.sol";
 
 /// @notice One account's position in one market: one slot.
 /// @dev From the top: size int88 (1e18 base) | quote int56 (USDC 1e6) | fundingIndex int56 (1e9 per base) |
-/// dayTurnover uint32 (whole USDC, rounded up) | day uint8 (unix day mod 256) | generation uint8 | lastSequence uint8.
+/// dayTurnover uint28 (whole USDC, rounded up) | tag 28. The tag is day uint8 (unix day mod 256) | generation uint8 |
+/// signal uint12, and is the same for everyone a batch moves.
 type Position is uint256;
 
 using PositionLib for Position global;
@@ -19,6 +20,10 @@ library PositionLib {
 
     int256 internal constant MAX_SIZE = type(int88).max;
     int256 internal constant MAX_QUOTE = type(int56).max;
+    uint256 internal constant MAX_TURNOVER = (1 << 28) - 1;
+    /// @dev Signals of a market are counted modulo this.
+    uint256 internal constant SIGNALS = 1 << 12;
+    uint256 internal constant TAG_MASK = (1 << 28) - 1;
 
     function size(Position p) internal pure returns (int256) {
         return int256(Position.unwrap(p)) >> 168;
@@ -38,46 +43,49 @@ library PositionLib {
 
     /// @notice Turnover used on the position's own day, whole USDC.
     function dayTurnover(Position p) internal pure returns (uint256) {
-        return (Position.unwrap(p) >> 24) & type(uint32).max;
+        return (Position.unwrap(p) >> 28) & MAX_TURNOVER;
+    }
+
+    /// @notice Day, generation and signal in one.
+    function tag(Position p) internal pure returns (uint256) {
+        return Position.unwrap(p) & TAG_MASK;
     }
 
     function day(Position p) internal pure returns (uint256) {
-        return (Position.unwrap(p) >> 16) & 0xff;
+        return (Position.unwrap(p) >> 20) & 0xff;
     }
 
     function generation(Position p) internal pure returns (uint256) {
-        return (Position.unwrap(p) >> 8) & 0xff;
+        return (Position.unwrap(p) >> 12) & 0xff;
     }
 
-    function lastSequence(Position p) internal pure returns (uint256) {
-        return Position.unwrap(p) & 0xff;
+    /// @notice The signal that last moved the position, as the market counts them.
+    function signal(Position p) internal pure returns (uint256) {
+        return Position.unwrap(p) & (SIGNALS - 1);
+    }
+
+    function tagOf(uint256 day_, uint256 generation_, uint256 signal_) internal pure returns (uint256) {
+        return (day_ << 20) | (generation_ << 12) | signal_;
     }
 
     /// @notice Turnover used on `today`, whole USDC.
     /// @dev After exactly 256 idle days old turnover counts again, which only tightens the bound.
     function turnoverOn(Position p, uint256 today) internal pure returns (uint256 z) {
         assembly ("memory-safe") {
-            z := mul(eq(and(shr(16, p), 0xff), today), and(shr(24, p), 0xffffffff))
+            z := mul(eq(and(shr(20, p), 0xff), today), and(shr(28, p), 0xfffffff))
         }
     }
 
     /// @dev Every argument already fits its field.
-    function pack(
-        int256 size_,
-        int256 quote_,
-        int256 fundingIndex_,
-        uint256 dayTurnover_,
-        uint256 day_,
-        uint256 generation_,
-        uint256 lastSequence_
-    ) internal pure returns (Position p) {
+    function pack(int256 size_, int256 quote_, int256 fundingIndex_, uint256 dayTurnover_, uint256 tag_)
+        internal
+        pure
+        returns (Position p)
+    {
         assembly ("memory-safe") {
             p := or(
-                or(
-                    or(shl(168, size_), shl(112, and(quote_, 0xffffffffffffff))),
-                    or(shl(56, and(fundingIndex_, 0xffffffffffffff)), shl(24, dayTurnover_))
-                ),
-                or(or(shl(16, day_), shl(8, generation_)), lastSequence_)
+                or(shl(168, size_), shl(112, and(quote_, 0xffffffffffffff))),
+                or(shl(56, and(fundingIndex_, 0xffffffffffffff)), or(shl(28, dayTurnover_), tag_))
             )
         }
     }
@@ -88,12 +96,8 @@ library PositionLib {
         }
     }
 
-    function withLastSequence(Position p, uint256 lastSequence_) internal pure returns (Position) {
-        return Position.wrap((Position.unwrap(p) & ~uint256(0xff)) | lastSequence_);
-    }
-
-    function isZero(Position p) internal pure returns (bool) {
-        return Position.unwrap(p) == 0;
+    function withSignal(Position p, uint256 signal_) internal pure returns (Position) {
+        return Position.wrap((Position.unwrap(p) & ~(SIGNALS - 1)) | signal_);
     }
 
     /// @notice Funding owed since the position's last touch, USDC 1e6, rounded up (against the account).

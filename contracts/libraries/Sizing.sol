@@ -20,26 +20,36 @@ import {PositionLib} from "./PositionLib.sol";
 ///     used today + this trade + everything open afterwards <= maxDailyTurnover,
 /// so that slippage x turnover bounds what a stolen keeper can cost in a day, and nobody is trapped by the bound. Only
 /// growth of the price can eat the reserve; the follower's own exit ignores the bound.
+///
+/// @dev Every account of a batch passes through `order`. The way of an account that no bound holds back is the straight
+/// one; each bound that does is a function of its own.
 library Sizing {
     using MathLib for int256;
     using MathLib for uint256;
 
     /// @notice What is the same for every account of a batch.
-    /// @dev Ranges: price < 2^96, |leverage| <= 100e18 < 2^67, marginIndex <= 1e18, minTrade and openRoom in USDC 1e6.
+    /// @dev Ranges: price < 2^96, |leverage| <= 100e18 < 2^67, marginIndex <= 1e18, minTrade and openRoom in USDC 1e36.
+    /// @param gate bits of an account slot that must read `open` for an active account that may hold this market
+    /// @param tag what is written to everyone moved: day, generation and signal
+    /// @param minTrade smallest trade, 1e36 (size x price)
+    /// @param openRoom what the vault may still grow, 1e36; falls as accounts grow
     struct Batch {
         uint256 price;
         int256 leverage;
         int256 fundingIndex;
         uint256 marginIndex;
-        uint256 time;
         uint256 today;
-        uint256 sequence;
-        uint256 marketBit;
+        uint256 tag;
+        uint256 gate;
+        uint256 open;
+        uint256 time;
         uint256 maxLeverageBps;
         uint256 deadBandBps;
         uint256 minTrade;
         uint256 openRoom;
         bool reduceOnly;
+        uint256 market;
+        uint256 generation;
     }
 
     /// @notice Open size limit: larger positions would not fit the ledger's int88.
@@ -48,10 +58,23 @@ library Sizing {
     /// @dev No position may be worth more than this (USDC 1e6): a third of what the quote balance's int56 holds.
     uint256 internal constant MAX_VALUE = uint256(PositionLib.MAX_QUOTE) / 3;
 
+    /// @dev USDC 1e6 as size x price; one whole USDC.
+    uint256 private constant SCALE = 1e30;
+    uint256 private constant WHOLE = 1e36;
+
+    uint256 private constant STATUS_SHIFT = 188;
+    uint256 private constant ALLOWED_SHIFT = 12;
+
+    /// @notice The two words that tell an active account that may hold `market` in one comparison.
+    function gateOf(uint256 market) internal pure returns (uint256 gate, uint256 open) {
+        uint256 allowed = uint256(1) << (ALLOWED_SHIFT + market);
+        return ((uint256(0xf) << STATUS_SHIFT) | allowed, (uint256(Status.Active) << STATUS_SHIFT) | allowed);
+    }
+
     /// @param size the account's size in this market
     /// @param equity USDC 1e6
     /// @param other notional in all other markets, USDC 1e6
-    /// @param used turnover of the day in all markets, USDC 1e6
+    /// @param used turnover of the day in all markets, whole USDC
     /// @return target 1e18 base units
     /// @return outcome what happens to the account when the target is traded; `Moved` and `Capped` move it
     function order(Batch memory b, Account a, int256 size, int256 equity, uint256 other, uint256 used)
@@ -59,79 +82,113 @@ library Sizing {
         pure
         returns (int256 target, Outcome outcome)
     {
-        // Every factor is below the range its packed field proves: notional < 2^52 * 2, price < 2^96, size < 2^87,
-        // equity < 2^80, leverage < 2^67, ratio < 2^32: no product reaches 2^255.
+        // Every factor is below the range its packed field proves: notional < 2^54, price < 2^96, size < 2^87,
+        // equity < 2^80, leverage < 2^67, sizing < 2^32: no product reaches 2^255.
         unchecked {
-            uint256 held = size.abs();
-            bool long = b.leverage > 0;
-
-            // --- the wish
-            uint256 wanted; // notional, USDC 1e6
-            if (a.status() != uint256(Status.Active)) {
-                if (held == 0) return (0, Outcome.Inactive);
-            } else if (a.allowedMarkets() & b.marketBit == 0) {
-                if (held == 0) return (0, Outcome.MarketNotAllowed);
+            // --- the wish, and the bounds that shorten it
+            if (Account.unwrap(a) & b.gate != b.open) {
+                if (size == 0) return (0, shut(a));
             } else if (b.leverage != 0) {
-                if (equity <= 0) {
-                    if (held == 0) return (0, Outcome.UnderMargined);
-                } else {
-                    uint256 limit =
-                        (uint256(equity) * (a.maxLeverage() * 100).min(b.maxLeverageBps) / 10_000).floorSub(other);
-                    wanted = a.mode() == uint256(Mode.ProRata)
+                if (equity > 0) {
+                    uint256 wanted = a.mode() == uint256(Mode.ProRata)
                         ? b.leverage.abs() * a.sizing() * uint256(equity) / (10_000 * 1e18)
                         : a.sizing() * 1e6;
+                    uint256 limit =
+                        (uint256(equity) * (a.maxLeverage() * 100).min(b.maxLeverageBps) / 10_000).floorSub(other);
                     if (wanted > limit) (wanted, outcome) = (limit, Outcome.LeverageBound);
-                    limit = a.maxPositionNotional() * 1e6;
+                    limit = (a.maxPositionNotional() * 1e6).min(MAX_VALUE);
                     if (wanted > limit) (wanted, outcome) = (limit, Outcome.NotionalBound);
-                    if (wanted > MAX_VALUE) (wanted, outcome) = (MAX_VALUE, Outcome.SizeOverflow);
+                    wanted = wanted * SCALE / b.price;
+                    if (wanted > MAX_SIZE) (wanted, outcome) = (MAX_SIZE, Outcome.SizeOverflow);
+                    target = b.leverage > 0 ? int256(wanted) : -int256(wanted);
+                } else if (size == 0) {
+                    return (0, Outcome.UnderMargined);
                 }
             }
 
-            uint256 open = wanted * 1e30 / b.price; // size of the target
-            if (open > MAX_SIZE) (open, outcome) = (MAX_SIZE, Outcome.SizeOverflow);
-            bool flip = open != 0 && held != 0 && long != (size > 0);
-
-            // --- reductions only
-            if (flip || open > held) {
-                Outcome cut;
-                if (b.reduceOnly) cut = Outcome.ReduceOnly;
-                else if (a.expiry() < b.time) cut = Outcome.Expired;
-                else if ((flip ? open : open - held) * b.price / 1e30 > b.openRoom) cut = Outcome.ReduceOnly;
-                if (cut != Outcome.Moved) (open, outcome) = (flip ? 0 : held, cut);
-            }
-
-            // --- the day's turnover
-            {
-                uint256 room = (a.maxDailyTurnover() * 1e6).floorSub(used);
-                uint256 value = PositionLib.notionalOf(size, b.price);
-                if (flip || open <= held) {
-                    // first the part that reduces
-                    uint256 closed = flip ? held : held - open;
-                    if (closed * b.price > room * 1e30) {
-                        closed = room * 1e30 / b.price;
-                        (flip, open, outcome) = (false, held - closed, Outcome.TurnoverBound);
-                        long = size > 0;
-                    } else if (flip) {
-                        uint256 most = room.floorSub(other + value + 1e6) / 2 * 1e30 / b.price;
-                        if (open > most) (open, outcome) = (most, Outcome.TurnoverBound);
-                    }
+            // --- the bounds on the way there
+            uint256 moved = (target - size).abs();
+            uint256 value = moved * b.price;
+            if (target.abs() > size.abs() || target * size < 0) {
+                uint256 grown = target * size < 0 ? target.abs() : moved;
+                if (b.reduceOnly || a.expiry() < b.time || grown * b.price > b.openRoom) {
+                    (target, outcome) = reduced(b, a, size, target, used);
+                } else if (
+                    used * WHOLE + value + WHOLE + target.abs() * b.price + (other + 1) * SCALE
+                        > a.maxDailyTurnover() * WHOLE
+                ) {
+                    (target, outcome) = turned(b, a, size, target, other, used);
                 } else {
-                    uint256 most = (room + value).floorSub(other + 1e6) / 2 * 1e30 / b.price;
-                    if (open > most) (open, outcome) = (most > held ? most : held, Outcome.TurnoverBound);
+                    b.openRoom -= grown * b.price;
                 }
+            } else if (used * WHOLE + value + WHOLE > a.maxDailyTurnover() * WHOLE) {
+                (target, outcome) = closed(b, a, size, target, used, outcome);
             }
-
-            target = flip == (size > 0) && held != 0 ? -int256(open) : int256(open);
-            if (held == 0 && !long) target = -int256(open);
 
             // --- is it worth a trade
-            uint256 moved = (target - size).abs();
+            moved = (target - size).abs();
             if (moved == 0) return (target, outcome == Outcome.Moved ? Outcome.AtTarget : outcome);
             if (target != 0) {
-                if (!flip && held != 0 && moved * 10_000 < b.deadBandBps * held) return (size, Outcome.AtTarget);
-                if (moved * b.price < b.minTrade * 1e30) return (size, Outcome.Dust);
+                if (target * size > 0 && moved * 10_000 < b.deadBandBps * size.abs()) return (size, Outcome.AtTarget);
+                if (moved * b.price < b.minTrade) return (size, Outcome.Dust);
             }
             if (outcome != Outcome.Moved) outcome = Outcome.Capped;
+        }
+    }
+
+    /// @dev Why an account without a position takes none.
+    function shut(Account a) private pure returns (Outcome) {
+        return a.status() != uint256(Status.Active) ? Outcome.Inactive : Outcome.MarketNotAllowed;
+    }
+
+    /// @dev Nothing may grow: a flip is cut at zero, anything else stays where it is.
+    function reduced(Batch memory b, Account a, int256 size, int256 target, uint256 used)
+        private
+        pure
+        returns (int256, Outcome outcome)
+    {
+        outcome = !b.reduceOnly && a.expiry() < b.time ? Outcome.Expired : Outcome.ReduceOnly;
+        if (target * size < 0) return closed(b, a, size, 0, used, outcome);
+        return (size, outcome);
+    }
+
+    /// @dev The day's turnover holds back growth: as far as it goes with room to close in reserve. Of a flip the closing
+    /// half comes first.
+    function turned(Batch memory b, Account a, int256 size, int256 target, uint256 other, uint256 used)
+        private
+        pure
+        returns (int256, Outcome)
+    {
+        unchecked {
+            uint256 room = a.maxDailyTurnover().floorSub(used) * WHOLE;
+            uint256 held = size.abs() * b.price;
+            bool flip = target * size < 0;
+            if (flip && held + WHOLE > room) return closed(b, a, size, 0, used, Outcome.TurnoverBound);
+            // |trade| + |target| <= room, with |trade| = target - held or target + held
+            uint256 reserve = (other + 1) * SCALE + WHOLE;
+            uint256 most = (flip ? room.floorSub(held + reserve) : (room + held).floorSub(reserve)) / 2 / b.price;
+            if (!flip && most < size.abs()) most = size.abs();
+            if (most > target.abs()) most = target.abs();
+            int256 cut = target > 0 ? int256(most) : -int256(most);
+            uint256 grown = (flip ? most : most - size.abs()) * b.price;
+            b.openRoom = b.openRoom.floorSub(grown);
+            return (cut, cut == target ? Outcome.Moved : Outcome.TurnoverBound);
+        }
+    }
+
+    /// @dev The day's turnover holds back a reduction: as much of it as is left.
+    function closed(Batch memory b, Account a, int256 size, int256 target, uint256 used, Outcome why)
+        private
+        pure
+        returns (int256, Outcome)
+    {
+        unchecked {
+            uint256 room = a.maxDailyTurnover().floorSub(used) * WHOLE;
+            uint256 moved = (target - size).abs();
+            // turnover is counted in whole USDC, rounded up
+            if (moved * b.price <= room) return (target, why);
+            moved = room / b.price;
+            return (size > 0 ? size - int256(moved) : size + int256(moved), Outcome.TurnoverBound);
         }
     }
 }

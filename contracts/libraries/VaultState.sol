@@ -18,7 +18,10 @@ uint256 constant WAD = 1e18;
 /// @notice One market of a vault.
 /// @param fundingIndex 1e9 per base unit, as of the venue's last settlement
 /// @param generation counts changes the venue itself made to the position
+/// @param generationUsed a position has been written at this generation: the next change needs a new one
 /// @param lastPrice last index price seen fresh, 1e18; what flows fall back to while the oracle is silent
+/// @param signals counts the signals this market has been mirrored to, modulo 2^12
+/// @param lastSequence low bits of the last one's sequence: the same sequence is the same signal
 /// @param fundingCost sum over accounts of size x funding index; with the index it gives all that is owed at once
 struct MarketState {
     bytes32 venueMarket;
@@ -26,8 +29,10 @@ struct MarketState {
     uint128 shortSize;
     int64 fundingIndex;
     uint8 generation;
+    bool generationUsed;
     uint96 lastPrice;
-    uint40 pricedAt;
+    uint16 signals;
+    uint32 lastSequence;
     int256 fundingCost;
 }
 

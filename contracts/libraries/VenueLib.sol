@@ -33,7 +33,7 @@ library VenueLib {
 
     function readMarket(IVenue venue, MarketState storage market, Snapshot memory snap, uint256 m) internal view {
         bytes32 id = market.venueMarket;
-        (snap.price[m],) = (market.lastPrice, 0);
+        snap.price[m] = market.lastPrice;
         bool fresh;
         try venue.indexPrice(id) returns (uint256 price, uint256) {
             if (price != 0 && price <= MAX_PRICE) (snap.price[m], fresh) = (price, true);
@@ -65,9 +65,7 @@ library VenueLib {
             uint256 price = snap.price[m];
             if (price == 0 || snap.stale >> m & 1 == 1) continue;
             MarketState storage market = s.markets[m];
-            if (market.lastPrice != price) {
-                (market.lastPrice, market.pricedAt) = (uint96(price), uint40(block.timestamp));
-            }
+            if (market.lastPrice != price) market.lastPrice = uint96(price);
         }
     }
 
