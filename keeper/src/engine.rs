@@ -4,6 +4,8 @@
 //! compare each strategy's master with its accounts, act. A master's trade told by the push feed takes a short cut to
 //! the same comparison, for that master alone.
 
+#[cfg(test)]
+mod crash_tests;
 pub(crate) mod outcome;
 mod watch;
 
@@ -317,6 +319,7 @@ impl Engine {
         if self.refreshed.elapsed() >= Duration::from_secs(self.pace.refresh_seconds) {
             self.mark_all();
             self.refreshed = Instant::now();
+            self.journal.tidy().await?;
         }
         self.reload().await?;
         let due = self

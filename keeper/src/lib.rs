@@ -4,6 +4,7 @@
 //! beside it and [`relay`] for what followers hand in. No step reaches back: what a later step learns comes back as a
 //! new observation of the chain. [`engine`] is the one loop that owns them all.
 
+pub mod bench;
 pub mod chain;
 pub mod config;
 pub mod confirm;

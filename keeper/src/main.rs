@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use lockstep_keeper::bench;
 use lockstep_keeper::config::Config;
 use lockstep_keeper::journal::Journal;
 use lockstep_service::{config, logs, metrics, panics, shutdown};
@@ -40,13 +41,34 @@ enum Command {
         #[arg(long, default_value_t = 1_000)]
         lines: u32,
     },
+    /// Measures the keeper's own time from a master's trade to the batch handed to the RPC endpoint. Needs no chain.
+    Bench {
+        /// One JSON object per figure.
+        #[arg(long)]
+        json: bool,
+        /// Trades per setting.
+        #[arg(long, default_value_t = 1_000)]
+        iterations: u32,
+        /// Where the journals are written; a directory of the system's by default.
+        #[arg(long)]
+        directory: Option<PathBuf>,
+    },
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
+    if let Some(Command::Bench {
+        json,
+        iterations,
+        directory,
+    }) = cli.command
+    {
+        return measure(json, iterations, directory).await;
+    }
     let config: Config = config::load(cli.config.as_deref(), "LOCKSTEP_KEEPER")?;
     match cli.command.unwrap_or(Command::Run) {
+        Command::Bench { .. } => Ok(()),
         Command::Run => {
             logs::init(cli.log_format, &config.log_filter)?;
             let stop = shutdown::on_signal()?;
@@ -80,5 +102,32 @@ async fn print(out: &mut impl std::io::Write, journal: &Journal, lines: u32) -> 
     for line in journal.tail(lines).await? {
         writeln!(out, "{}  {}", line.at, line.text)?;
     }
+    Ok(())
+}
+
+/// Prints `keeper_latency` for 1 and 200 followers, p50 and p99, in milliseconds.
+async fn measure(json: bool, iterations: u32, directory: Option<PathBuf>) -> anyhow::Result<()> {
+    let parent = directory.unwrap_or_else(std::env::temp_dir);
+    let scratch = parent.join(format!("lockstep-keeper-bench-{}", std::process::id()));
+    std::fs::create_dir_all(&scratch).with_context(|| format!("directory {}", scratch.display()))?;
+    let mut out = std::io::stdout().lock();
+    for followers in [1, 200] {
+        let latency = bench::keeper_latency(&scratch, followers, iterations).await?;
+        for percent in [50, 99] {
+            let value = bench::milliseconds(latency.percentile(percent));
+            if json {
+                writeln!(
+                    out,
+                    r#"{{"figure":"keeper_latency","value":{value},"unit":"ms","parameters":{{"followers":{followers},"percentile":{percent}}}}}"#
+                )?;
+            } else {
+                writeln!(
+                    out,
+                    "keeper_latency  {followers:>3} followers  p{percent}  {value} ms"
+                )?;
+            }
+        }
+    }
+    std::fs::remove_dir_all(&scratch)?;
     Ok(())
 }

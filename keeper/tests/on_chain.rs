@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use alloy::primitives::B256;
+use alloy::providers::Provider as _;
 use anyhow::Context as _;
 use lockstep_contracts::bindings::IStrategyVault;
 use lockstep_contracts::relay::{Intent, RelayState, RelayStatus, SignedIntent, SignedMandate};
@@ -238,8 +239,18 @@ async fn a_reorganisation_is_repaired() -> anyhow::Result<()> {
     let (_, account) = follow(&stack, &master, 1, 1_000).await?;
     master.trade(&stack, ETH, 20_000).await?;
     at_leverage(&stack, &master, account, 20_000).await?;
+    let batch = stack.chain.height().await?;
     stack.chain.reorg(1).await?;
+    eventually("the batch to be mined again", PATIENCE, async || {
+        let vault = IStrategyVault::new(master.vault, stack.chain.provider());
+        let events = vault.BatchMirrored_filter().from_block(batch).query().await?;
+        Ok((events.len() == 1).then_some(()))
+    })
+    .await?;
     at_leverage(&stack, &master, account, 20_000).await?;
+    let log = stack.keeper.as_ref().context("keeper")?.program().last_lines(400);
+    assert!(log.contains("reorganised away"), "{log}");
+    assert_eq!(batches(&stack, &master).await?, 1);
     Ok(())
 }
 
@@ -291,4 +302,42 @@ async fn bad_items_are_refused_with_stable_codes() -> anyhow::Result<()> {
         (400, Some("malformed"))
     );
     Ok(())
+}
+
+#[tokio::test]
+async fn a_stalled_batch_is_replaced_at_the_same_nonce() -> anyhow::Result<()> {
+    let options = StackOptions {
+        keeper_extra: "[pace]\npoll_ms = 100\nlook_seconds = 1\n[confirm]\nstall_seconds = 1\n".into(),
+        ..StackOptions::default()
+    };
+    let stack = keeper_only(options).await?;
+    let master = stack.master(0).await?;
+    let (_, account) = follow(&stack, &master, 1, 1_000).await?;
+    let keeper = stack.keeper_account.address();
+    let provider = stack.chain.provider();
+    let nonce = provider.get_transaction_count(keeper).await?;
+    // From here on nobody mines but the test.
+    let () = provider.raw_request("evm_setAutomine".into(), [false]).await?;
+    master_pending(&stack, &master).await?;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let () = provider.raw_request("evm_setAutomine".into(), [true]).await?;
+    stack.chain.mine(1).await?;
+    at_leverage(&stack, &master, account, 10_000).await?;
+    let after = provider.get_transaction_count(keeper).await?;
+    assert!(after > nonce);
+    let log = stack.keeper.as_ref().context("keeper")?.program().last_lines(400);
+    assert!(log.contains("fee raised"), "{log}");
+    Ok(())
+}
+
+/// Trades with mining off: the trade is mined by hand, what the keeper sends is not.
+async fn master_pending(stack: &Stack, master: &Master) -> anyhow::Result<()> {
+    let trade = master.trade(stack, ETH, 10_000);
+    let mine = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        stack.chain.mine(1).await
+    };
+    let (traded, mined) = tokio::join!(trade, mine);
+    traded?;
+    mined
 }
