@@ -322,7 +322,7 @@ pub async fn supervise(program: Program, stop: CancellationToken) {
             program.name,
             pause.as_secs(),
             program.log.display(),
-            program.last_lines(6),
+            program.last_lines(3),
         );
         tokio::select! {
             () = sleep(pause) => {}
