@@ -31,8 +31,25 @@ impl LocalChain {
     pub async fn start(anvil: &Path) -> anyhow::Result<Self> {
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let process = Command::new(anvil)
-            .args(["--port", &port.to_string(), "--no-mining", "--hardfork", "cancun", "--accounts", "1"])
-            .args(["--gas-limit", "10000000000", "--order", "fifo", "--base-fee", "0", "--gas-price", "0"])
+            .args([
+                "--port",
+                &port.to_string(),
+                "--no-mining",
+                "--hardfork",
+                "cancun",
+                "--accounts",
+                "1",
+            ])
+            .args([
+                "--gas-limit",
+                "10000000000",
+                "--order",
+                "fifo",
+                "--base-fee",
+                "0",
+                "--gas-price",
+                "0",
+            ])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -49,8 +66,16 @@ impl LocalChain {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        let sender = accounts.and_then(|list| list.first().copied()).context("anvil did not start")?;
-        Ok(Self { url, client, sender, coded: std::collections::HashSet::new(), _process: process })
+        let sender = accounts
+            .and_then(|list| list.first().copied())
+            .context("anvil did not start")?;
+        Ok(Self {
+            url,
+            client,
+            sender,
+            coded: std::collections::HashSet::new(),
+            _process: process,
+        })
     }
 
     /// Its endpoint.
@@ -63,7 +88,11 @@ impl LocalChain {
     ///
     /// # Errors
     /// When the node refuses.
-    pub async fn call(&self, method: &'static str, params: serde_json::Value) -> anyhow::Result<serde_json::Value> {
+    pub async fn call(
+        &self,
+        method: &'static str,
+        params: serde_json::Value,
+    ) -> anyhow::Result<serde_json::Value> {
         self.client.request(method, params).await.with_context(|| method)
     }
 
@@ -85,14 +114,18 @@ impl LocalChain {
             number: U64,
             hash: B256,
         }
-        let head: Head = self.client.request("eth_getBlockByNumber", ("latest", false)).await?;
+        let head: Head = self
+            .client
+            .request("eth_getBlockByNumber", ("latest", false))
+            .await?;
         Ok((head.number.to(), head.hash))
     }
 
     /// Lets an address speak.
     async fn code(&mut self, address: Address) -> anyhow::Result<()> {
         if self.coded.insert(address) {
-            self.call("anvil_setCode", json!([address, synthetic::emitter()])).await?;
+            self.call("anvil_setCode", json!([address, synthetic::emitter()]))
+                .await?;
         }
         Ok(())
     }

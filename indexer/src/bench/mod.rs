@@ -77,7 +77,10 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<()> {
             });
             println!("{line}");
         } else {
-            println!("{}: {rate} events/s ({events} events in {took:.2?})", engine.name());
+            println!(
+                "{}: {rate} events/s ({events} events in {took:.2?})",
+                engine.name()
+            );
         }
     }
     Ok(())
@@ -130,7 +133,10 @@ async fn measure(local: &chain::LocalChain, engine: Engine, events: u64) -> anyh
     };
     let store = store::open_writer(&url).await?;
     let deployment = synthetic::deployment(local.chain_id().await?, 1);
-    let options = Options { urls: vec![local.url().clone()], ..Options::default() };
+    let options = Options {
+        urls: vec![local.url().clone()],
+        ..Options::default()
+    };
     let mut follower = Follower::new(deployment, store, options).await?;
     let begun = Instant::now();
     follower.catch_up().await?;
@@ -138,21 +144,39 @@ async fn measure(local: &chain::LocalChain, engine: Engine, events: u64) -> anyh
 
     // Fast is worth nothing when something is missing.
     let reader = store::open_reader(&url).await?;
-    let strategies = reader.strategies(&StrategyQuery::default(), &Default::default()).await?.items;
-    ensure!(strategies.len() == STRATEGIES, "{} strategies were found", strategies.len());
+    let strategies = reader
+        .strategies(&StrategyQuery::default(), &Default::default())
+        .await?
+        .items;
+    ensure!(
+        strategies.len() == STRATEGIES,
+        "{} strategies were found",
+        strategies.len()
+    );
     let (mut points, mut batches) = (0, 0);
     for strategy in &strategies {
-        let last = reader.nav_latest(Series::Strategy(strategy.id)).await?.context("a strategy without NAV")?;
+        let last = reader
+            .nav_latest(Series::Strategy(strategy.id))
+            .await?
+            .context("a strategy without NAV")?;
         points += last.index + 1;
         batches += strategy.statistics.delay_ms.samples;
     }
     let rest = (2 + 3 * STRATEGIES + 4 * STRATEGIES * FOLLOWERS) as u64;
     let first_points = (STRATEGIES + STRATEGIES * FOLLOWERS) as u64;
-    ensure!(points == batches + first_points, "{points} NAV points and {batches} batches");
-    ensure!(rest + 3 * batches == events, "{batches} batches of {events} events");
+    ensure!(
+        points == batches + first_points,
+        "{points} NAV points and {batches} batches"
+    );
+    ensure!(
+        rest + 3 * batches == events,
+        "{batches} batches of {events} events"
+    );
     Ok(took)
 }
 
 fn now() -> u64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }

@@ -28,30 +28,69 @@ impl Cluster {
     pub fn start() -> anyhow::Result<Self> {
         let bin = binaries()?;
         let user = unprivileged()?;
-        let directory = tempfile::Builder::new().prefix("lockstep-postgres-").tempdir()?.keep();
+        let directory = tempfile::Builder::new()
+            .prefix("lockstep-postgres-")
+            .tempdir()?
+            .keep();
         if let Some((uid, gid)) = user {
             chown(&directory, Some(uid), Some(gid))?;
         }
         let data = directory.join("data");
         let made = command(&bin.join("initdb"), user)
-            .args(["-U", "lockstep", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync", "-D"])
+            .args([
+                "-U",
+                "lockstep",
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--no-locale",
+                "--no-sync",
+                "-D",
+            ])
             .arg(&data)
             .output()?;
-        ensure!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        ensure!(
+            made.status.success(),
+            "initdb: {}",
+            String::from_utf8_lossy(&made.stderr)
+        );
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let server = command(&bin.join("postgres"), user)
             .arg("-D")
             .arg(&data)
-            .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="])
-            .args(["-c", "max_connections=200", "-c", "shared_buffers=128MB", "-c", "max_wal_size=2GB"])
+            .args([
+                "-p",
+                &port.to_string(),
+                "-c",
+                "listen_addresses=127.0.0.1",
+                "-c",
+                "unix_socket_directories=",
+            ])
+            .args([
+                "-c",
+                "max_connections=200",
+                "-c",
+                "shared_buffers=128MB",
+                "-c",
+                "max_wal_size=2GB",
+            ])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
         let alive = watch(server.id(), &directory)?;
-        let cluster = Self { port, bin, databases: AtomicU32::new(0), _alive: alive };
+        let cluster = Self {
+            port,
+            bin,
+            databases: AtomicU32::new(0),
+            _alive: alive,
+        };
         let begun = Instant::now();
         while !cluster.answers()? {
-            ensure!(begun.elapsed() < Duration::from_secs(60), "PostgreSQL did not start");
+            ensure!(
+                begun.elapsed() < Duration::from_secs(60),
+                "PostgreSQL did not start"
+            );
             std::thread::sleep(Duration::from_millis(50));
         }
         Ok(cluster)
@@ -72,7 +111,17 @@ impl Cluster {
     pub fn database(&self) -> anyhow::Result<String> {
         let name = format!("scratch_{}", self.databases.fetch_add(1, Ordering::Relaxed));
         let made = Command::new(self.bin.join("psql"))
-            .args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "lockstep", "-d", "postgres", "-qc"])
+            .args([
+                "-h",
+                "127.0.0.1",
+                "-p",
+                &self.port.to_string(),
+                "-U",
+                "lockstep",
+                "-d",
+                "postgres",
+                "-qc",
+            ])
             .arg(format!("CREATE DATABASE {name}"))
             .status()?;
         ensure!(made.success(), "CREATE DATABASE failed");
@@ -120,7 +169,11 @@ fn command(program: &Path, user: Option<(u32, u32)>) -> Command {
 /// A shell that waits for this process to end, then stops the server and removes its files.
 fn watch(server: u32, directory: &Path) -> anyhow::Result<ChildStdin> {
     let mut shell = Command::new("sh")
-        .args(["-c", "read _; kill -INT \"$1\" 2>/dev/null; sleep 1; rm -rf -- \"$2\"", "watch"])
+        .args([
+            "-c",
+            "read _; kill -INT \"$1\" 2>/dev/null; sleep 1; rm -rf -- \"$2\"",
+            "watch",
+        ])
         .arg(server.to_string())
         .arg(directory)
         .stdin(Stdio::piped())

@@ -44,21 +44,31 @@ impl Health {
     }
 
     /// An endpoint with the cursor's chain answered.
-    pub(super) fn seen(&self, cursor: Option<u64>, head: u64, finalized: u64) {
+    pub(super) fn heard(&self, cursor: Option<u64>, head: u64, finalized: u64) {
         self.with(|state| {
-            let now = Some(Instant::now());
-            *state = State {
-                cursor,
-                head: Some(head),
-                finalized: Some(finalized),
-                seen: now,
-                problem: None,
-            };
+            state.cursor = cursor;
+            state.head = Some(head);
+            state.finalized = Some(finalized);
+            state.seen = Some(Instant::now());
         });
         gauge("lockstep_indexer_head", Some(head));
         gauge("lockstep_indexer_finalized", Some(finalized));
-        gauge("lockstep_indexer_cursor", cursor);
-        gauge("lockstep_indexer_lag_blocks", self.report().lag_blocks);
+        self.tell();
+    }
+
+    /// Everything up to the cursor is in the store.
+    pub(super) fn written(&self, cursor: Option<u64>) {
+        self.with(|state| {
+            state.cursor = cursor;
+            state.problem = None;
+        });
+        self.tell();
+    }
+
+    fn tell(&self) {
+        let report = self.report();
+        gauge("lockstep_indexer_cursor", report.cursor);
+        gauge("lockstep_indexer_lag_blocks", report.lag_blocks);
     }
 
     /// Every endpoint that answers is below the cursor.

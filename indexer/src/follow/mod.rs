@@ -586,12 +586,13 @@ impl Follower {
         };
         self.store.observe(&seen).await?;
         self.health
-            .seen(self.cursor.map(|cursor| cursor.number), head, finalized);
+            .heard(self.cursor.map(|cursor| cursor.number), head, finalized);
 
         let next = self
             .cursor
             .map_or(self.deployment.deployment_block, |cursor| cursor.number + 1);
         if next > head {
+            self.health.written(self.cursor.map(|cursor| cursor.number));
             return Ok(Step::Idle);
         }
         let ranges = Ranges {
@@ -621,8 +622,7 @@ impl Follower {
         while let Some(fetched) = read.next().await {
             let fetched = fetched.map_err(|error| RpcFault::Inconsistent(error.to_string()))??;
             self.write(fetched, finalized).await?;
-            self.health
-                .seen(self.cursor.map(|cursor| cursor.number), head, finalized);
+            self.health.written(self.cursor.map(|cursor| cursor.number));
         }
         Ok(Step::Moved)
     }

@@ -1,5 +1,7 @@
 //! PostgreSQL: rows by COPY, documents by UNNEST.
 
+use std::time::Duration;
+
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow};
 use sqlx::{Postgres, QueryBuilder, Transaction};
 
@@ -19,6 +21,9 @@ pub type PostgresStore = sql::SqlStore;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
 
+/// How long a connection is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 fn options(url: &str) -> Result<PgConnectOptions> {
     url.parse().map_err(StoreError::Unavailable)
 }
@@ -27,6 +32,7 @@ fn options(url: &str) -> Result<PgConnectOptions> {
 pub(super) async fn open(url: &str) -> Result<PostgresStore> {
     let write = PgPoolOptions::new()
         .max_connections(1)
+        .acquire_timeout(PATIENCE)
         .connect_with(options(url)?)
         .await
         .map_err(opening)?;
@@ -60,6 +66,7 @@ pub(super) async fn open_reader(url: &str) -> Result<PostgresStore> {
 async fn readers(url: &str) -> Result<PgPool> {
     PgPoolOptions::new()
         .max_connections(8)
+        .acquire_timeout(PATIENCE)
         .connect_with(options(url)?.options([("default_transaction_read_only", "on")]))
         .await
         .map_err(opening)

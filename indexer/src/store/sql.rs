@@ -48,7 +48,7 @@ impl SqlStore {
         }
     }
 
-    fn writer(&self) -> Result<&Pool> {
+    pub(super) fn writer(&self) -> Result<&Pool> {
         self.write.as_ref().ok_or(StoreError::ReadOnly)
     }
 

@@ -161,3 +161,99 @@ pub(super) fn fault(error: sqlx::Error) -> StoreError {
         _ => StoreError::Engine(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::BlockRef;
+    use crate::store::{Commit, Identity, Reader as _, Writer as _};
+    use alloy::primitives::{Address, B256};
+
+    fn empty_commit(after: Option<BlockRef>, number: u64, blocks: u64) -> Commit {
+        let block = |number: u64| BlockRef {
+            number,
+            hash: B256::from(alloy::primitives::U256::from(number)),
+            time: number,
+        };
+        Commit {
+            after,
+            from: number,
+            to: block(number + blocks - 1),
+            blocks: Vec::new(),
+            known: (number..number + blocks).map(block).collect(),
+            derived: crate::derive::Derived::default(),
+            undo_above: 0,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_changes_nothing_and_passes() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(&format!("sqlite://{}", directory.path().join("a.db").display()))
+            .await
+            .unwrap();
+        let identity = Identity {
+            chain_id: 1,
+            registry: Address::ZERO,
+            deployment_block: 1,
+            confirmations: 1,
+        };
+        store.attach(&identity).await.unwrap();
+        let pages: i64 = sqlx::query_scalar("PRAGMA page_count")
+            .fetch_one(store.writer().unwrap())
+            .await
+            .unwrap();
+        let limit = async |pages: i64| {
+            let sql = format!("PRAGMA max_page_count = {pages}");
+            sqlx::query(sqlx::AssertSqlSafe(sql))
+                .execute(store.writer().unwrap())
+                .await
+                .unwrap();
+        };
+        limit(pages + 2).await;
+        let commit = empty_commit(None, 1, 5_000);
+        assert!(matches!(store.apply(&commit).await, Err(StoreError::DiskFull)));
+        assert_eq!(store.cursor().await.unwrap(), None);
+        assert_eq!(store.status().await.unwrap().seq, 0);
+        limit(1_000_000).await;
+        store.apply(&commit).await.unwrap();
+        assert_eq!(store.cursor().await.unwrap(), Some(commit.to));
+    }
+
+    #[tokio::test]
+    async fn a_damaged_file_is_named_corrupt() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.db");
+        let url = format!("sqlite://{}", path.display());
+        std::fs::write(&path, vec![0x5a; 20_000]).unwrap();
+        let error = open(&url).await.err().unwrap();
+        assert!(matches!(error, StoreError::Corrupt { .. }), "{error:?}");
+        let error = open_reader(&url).await.err().unwrap();
+        assert!(matches!(error, StoreError::Corrupt { .. }), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn the_schema_of_another_version_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("a.db").display());
+        let store = open(&url).await.unwrap();
+        sqlx::query(
+            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+             VALUES (99, 'later', 1, x'00', 0)",
+        )
+        .execute(store.writer().unwrap())
+        .await
+        .unwrap();
+        for error in [open(&url).await.err(), open_reader(&url).await.err()] {
+            assert!(
+                matches!(error, Some(StoreError::SchemaVersion { found: 99, .. })),
+                "{error:?}"
+            );
+        }
+        sqlx::query("DELETE FROM _sqlx_migrations")
+            .execute(store.writer().unwrap())
+            .await
+            .unwrap();
+        assert!(matches!(open_reader(&url).await.err(), Some(StoreError::Empty)));
+    }
+}

@@ -27,17 +27,28 @@ impl Scratch {
 pub async fn sqlite() -> Scratch {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", directory.path().join("test.db").display());
-    Scratch { store: store::open_writer(&url).await.unwrap(), url, directory: Some(directory) }
+    Scratch {
+        store: store::open_writer(&url).await.unwrap(),
+        url,
+        directory: Some(directory),
+    }
 }
 
 pub fn postgres_url() -> String {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-    CLUSTER.get_or_init(|| Cluster::start().unwrap()).database().unwrap()
+    CLUSTER
+        .get_or_init(|| Cluster::start().unwrap())
+        .database()
+        .unwrap()
 }
 
 pub async fn postgres() -> Scratch {
     let url = postgres_url();
-    Scratch { store: store::open_writer(&url).await.unwrap(), url, directory: None }
+    Scratch {
+        store: store::open_writer(&url).await.unwrap(),
+        url,
+        directory: None,
+    }
 }
 
 /// The read side of a store.

@@ -50,9 +50,17 @@ impl Running {
 
 pub async fn start(target: &Url) -> Running {
     let faults = Arc::new(Mutex::new(Faults::default()));
-    let proxy = Proxy { target: target.clone(), faults: Arc::clone(&faults), client: reqwest::Client::new() };
-    let listener = tokio::net::TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let proxy = Proxy {
+        target: target.clone(),
+        faults: Arc::clone(&faults),
+        client: reqwest::Client::new(),
+    };
+    let listener = tokio::net::TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)))
+        .await
+        .unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap())
+        .parse()
+        .unwrap();
     let routes = Router::new().route("/", post(answer)).with_state(proxy);
     tokio::spawn(async move { axum::serve(listener, routes).await });
     Running { url, faults }
@@ -78,7 +86,8 @@ fn quantity(value: &Value) -> Option<u64> {
 async fn one(proxy: &Proxy, mut request: Value) -> Value {
     let faults = proxy.faults.lock().unwrap().clone();
     let id = request["id"].clone();
-    let refuse = |message: &str| json!({"jsonrpc": "2.0", "id": id, "error": {"code": -32000, "message": message}});
+    let refuse =
+        |message: &str| json!({"jsonrpc": "2.0", "id": id, "error": {"code": -32000, "message": message}});
     if faults.dead {
         return refuse("dead");
     }
@@ -94,8 +103,11 @@ async fn one(proxy: &Proxy, mut request: Value) -> Value {
         }
     }
     if method == "eth_getLogs"
-        && let (Some(most), Some(from), Some(to)) =
-            (faults.max_range, quantity(&request["params"][0]["fromBlock"]), quantity(&request["params"][0]["toBlock"]))
+        && let (Some(most), Some(from), Some(to)) = (
+            faults.max_range,
+            quantity(&request["params"][0]["fromBlock"]),
+            quantity(&request["params"][0]["toBlock"]),
+        )
         && to - from + 1 > most
     {
         return refuse("query returned more than 10000 results");
