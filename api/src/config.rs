@@ -69,10 +69,11 @@ pub struct Config {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeeperConfig {
-    /// E.g. `http://127.0.0.1:8081`.
+    /// E.g. `http://127.0.0.1:8091`.
     pub url: Url,
-    /// Shared secret.
-    pub token: SecretString,
+    /// Shared secret, when the door asks for one.
+    #[serde(default)]
+    pub token: Option<SecretString>,
     /// Longest to wait for an answer.
     #[serde(default = "default_keeper_timeout")]
     pub timeout_ms: u64,
@@ -85,8 +86,9 @@ pub struct SessionConfig {
     /// At least 32 characters. Drawn at random when not given: sessions then end at a restart.
     pub secret: Option<SecretString>,
     /// Where the dashboard is reached, e.g. `https://lockstep.example`: its host is the login message's domain, and
-    /// with `https` the cookie is marked secure.
-    pub origin: Option<Url>,
+    /// with `https` the cookie is marked secure. When empty, `localhost` and `127.0.0.1` at the port of `listen` and at
+    /// 5173 (the dashboard's development server).
+    pub origins: Vec<Url>,
     /// Life of a session.
     pub ttl_hours: u32,
 }
@@ -95,7 +97,7 @@ impl Default for SessionConfig {
     fn default() -> Self {
         Self {
             secret: None,
-            origin: None,
+            origins: Vec::new(),
             ttl_hours: 24,
         }
     }

@@ -1,6 +1,7 @@
 //! From the store's model to what travels.
 
 use lockstep_contracts::fills::Outcome;
+use lockstep_contracts::relay;
 use lockstep_indexer::model;
 
 use crate::dto::account::{
@@ -9,6 +10,7 @@ use crate::dto::account::{
 use crate::dto::batch::{self, Batch, BatchSignal, Fill, FillCause};
 use crate::dto::nav::{ChainPoint, Finality, NavPoint};
 use crate::dto::page::Page;
+use crate::dto::relay::{RelayState, RelayStatus};
 use crate::dto::scalar::Timestamp;
 use crate::dto::status::BlockRef;
 use crate::dto::strategy::{PendingTerms, Proof, Signal, StrategySort, Terms};
@@ -429,6 +431,27 @@ impl From<model::AccountEntry> for AccountEntry {
             account: entry.account,
             event: entry.event.into(),
             at: entry.origin.into(),
+        }
+    }
+}
+
+impl From<relay::RelayStatus> for RelayStatus {
+    fn from(status: relay::RelayStatus) -> Self {
+        use relay::RelayState as S;
+        let state = match status.state {
+            S::Queued => RelayState::Queued,
+            S::Submitted { transaction } => RelayState::Submitted {
+                transaction: transaction.into(),
+            },
+            S::Included { transaction, block } => RelayState::Included {
+                transaction: transaction.into(),
+                block,
+            },
+            S::Rejected { code, detail } => RelayState::Rejected { code, detail },
+        };
+        Self {
+            id: status.id.into(),
+            state,
         }
     }
 }

@@ -53,6 +53,8 @@ pub enum Kind {
     AlreadyAccepted,
     /// The body is larger than allowed.
     BodyTooLarge,
+    /// This path speaks WebSocket.
+    UpgradeRequired,
     /// The body is not `application/json`.
     UnsupportedMediaType,
     /// The mandate cannot be accepted by the chain as it is.
@@ -120,6 +122,11 @@ impl Kind {
                 S::UNSUPPORTED_MEDIA_TYPE,
                 "Send application/json",
             ),
+            Self::UpgradeRequired => (
+                "upgrade-required",
+                S::UPGRADE_REQUIRED,
+                "This path speaks WebSocket",
+            ),
             Self::MandateInvalid => (
                 "mandate-invalid",
                 S::UNPROCESSABLE_ENTITY,
@@ -186,7 +193,10 @@ impl Kind {
 
 /// A refusal.
 #[derive(Debug, Clone)]
-pub struct ApiError {
+pub struct ApiError(Box<Refusal>);
+
+#[derive(Debug, Clone)]
+struct Refusal {
     kind: Kind,
     detail: Option<String>,
     errors: Vec<FieldError>,
@@ -201,26 +211,26 @@ impl ApiError {
     /// A refusal of a kind.
     #[must_use]
     pub fn new(kind: Kind) -> Self {
-        Self {
+        Self(Box::new(Refusal {
             kind,
             detail: None,
             errors: Vec::new(),
             retry_after: None,
             headers: HeaderMap::new(),
-        }
+        }))
     }
 
     /// What happened and what the caller can do.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
-        self.detail = Some(detail.into());
+        self.0.detail = Some(detail.into());
         self
     }
 
     /// Names a wrong part of the request.
     #[must_use]
     pub fn field(mut self, field: impl Into<String>, code: &str, detail: impl Into<String>) -> Self {
-        self.errors.push(FieldError {
+        self.0.errors.push(FieldError {
             field: field.into(),
             code: code.to_owned(),
             detail: detail.into(),
@@ -231,21 +241,21 @@ impl ApiError {
     /// Names several wrong parts.
     #[must_use]
     pub fn fields(mut self, errors: Vec<FieldError>) -> Self {
-        self.errors.extend(errors);
+        self.0.errors.extend(errors);
         self
     }
 
     /// When another attempt makes sense.
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
-        self.retry_after = Some(seconds);
+        self.0.retry_after = Some(seconds);
         self
     }
 
     /// Headers that go with it.
     #[must_use]
     pub fn headers(mut self, headers: HeaderMap) -> Self {
-        self.headers = headers;
+        self.0.headers = headers;
         self
     }
 
@@ -257,23 +267,29 @@ impl ApiError {
 
     /// Its kind.
     #[must_use]
-    pub const fn kind(&self) -> Kind {
-        self.kind
+    pub fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
+    /// Its code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.0.kind.parts().0
     }
 
     /// The problem as it travels.
     fn problem(&self, instance: &str, request_id: Option<&str>) -> Problem {
-        let (code, status, title) = self.kind.parts();
+        let (code, status, title) = self.0.kind.parts();
         Problem {
             kind: format!("/problems/{code}"),
             title: title.to_owned(),
             status: status.as_u16(),
-            detail: self.detail.clone(),
+            detail: self.0.detail.clone(),
             instance: instance.to_owned(),
             code: code.to_owned(),
             request_id: request_id.map(ToOwned::to_owned),
-            retry_after: self.retry_after,
-            errors: self.errors.clone(),
+            retry_after: self.0.retry_after,
+            errors: self.0.errors.clone(),
         }
     }
 }
@@ -303,7 +319,7 @@ impl From<StoreError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let (_, status, _) = self.kind.parts();
+        let (_, status, _) = self.0.kind.parts();
         let mut response = status.into_response();
         response.extensions_mut().insert(self);
         response
@@ -335,7 +351,7 @@ pub async fn render(request: Request, next: Next) -> Response {
             rendered.headers_mut().append(name.clone(), value.clone());
         }
     }
-    for (name, value) in &error.headers {
+    for (name, value) in &error.0.headers {
         rendered.headers_mut().insert(name.clone(), value.clone());
     }
     if status == StatusCode::METHOD_NOT_ALLOWED && !rendered.headers().contains_key(ALLOW) {

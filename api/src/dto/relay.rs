@@ -3,7 +3,7 @@
 //! What is accepted is read into [`lockstep_contracts::relay`]; the types here only describe it in the schema, and a
 //! test holds the two against each other.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::scalar::{Address, Hash, Integer, Timestamp};
@@ -142,7 +142,7 @@ pub struct SignedIntent {
 }
 
 /// Where a relayed item stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "state", rename_all = "camelCase")]
 pub enum RelayState {
     /// Written to the keeper's journal; it will be sent.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use lockstep_contracts::units;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::FormatItem;
@@ -167,6 +167,12 @@ text_scalar!(
     pattern: "^\\d+$",
     example: "42"
 );
+
+impl<'de> Deserialize<'de> for Hash {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        alloy::primitives::B256::deserialize(deserializer).map(Self)
+    }
+}
 
 impl From<u64> for Integer {
     fn from(value: u64) -> Self {

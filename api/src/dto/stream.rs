@@ -62,7 +62,7 @@ pub enum StreamMessage {
         /// Newest block in the store.
         head: Option<BlockRef>,
     },
-    /// `strategies`: a strategy is new or changed.
+    /// `strategies`, `strategy:{id}`: a strategy is new or changed. Its figures are since registration.
     #[serde(rename_all = "camelCase")]
     Strategy {
         /// Topic.

@@ -48,7 +48,7 @@ pub async fn get(State(app): State<App>, Path(follower): Path<String>) -> Result
         after: None,
         limit: Some(PageRequest::MAX),
     };
-    let strategies = app.reader.strategies(&own, &request).await?;
+    let strategies = app.reader()?.strategies(&own, &request).await?;
     Ok(Json(AccountsOfAddress {
         address: follower.into(),
         accounts,
@@ -65,11 +65,11 @@ pub async fn get(State(app): State<App>, Path(follower): Path<String>) -> Result
 /// # Errors
 /// The store's.
 pub async fn with_results(app: &App, follower: Address) -> Result<Vec<AccountWithResult>> {
-    let accounts = app.reader.accounts_of(follower).await?;
+    let accounts = app.reader()?.accounts_of(follower).await?;
     if accounts.is_empty() {
         return Ok(Vec::new());
     }
-    let now = app.reader.status().await?.cursor.map_or(0, |block| block.time);
+    let now = app.reader()?.status().await?.cursor.map_or(0, |block| block.time);
     let flows = flows(app, follower).await?;
     let mut found = Vec::with_capacity(accounts.len());
     for account in accounts {
@@ -102,7 +102,10 @@ async fn nav_since(
         to: None,
         points: Some(4),
     };
-    let curve = app.reader.nav_curve(Series::Strategy(strategy), &query).await?;
+    let curve = app
+        .reader()?
+        .nav_curve(Series::Strategy(strategy), &query)
+        .await?;
     Ok(curve
         .points
         .first()
@@ -118,7 +121,7 @@ async fn flows(app: &App, follower: Address) -> Result<HashMap<(Address, u32), V
     };
     let mut flows = HashMap::<(Address, u32), Vec<Flow>>::new();
     for _ in 0..MAX_FLOW_PAGES {
-        let found = app.reader.account_entries(follower, &request).await?;
+        let found = app.reader()?.account_entries(follower, &request).await?;
         for entry in found.items {
             let amount = match entry.event {
                 AccountEvent::Deposited { amount } => Some(amount),
@@ -165,7 +168,7 @@ impl Delays {
         if let Some(delay) = self.0.get(&id) {
             return Ok(*delay);
         }
-        let strategy = app.reader.strategy(id, model::Window::All).await?;
+        let strategy = app.reader()?.strategy(id, model::Window::All).await?;
         let delay = strategy.map_or(0, |strategy| strategy.terms.disclosure_delay);
         self.0.insert(id, delay);
         Ok(delay)
@@ -198,7 +201,10 @@ pub async fn fills(
         return csv_file(&app, follower, &query).await;
     }
     let request = page(query.limit, query.cursor.clone())?;
-    let found = app.reader.fills(&fill_query(follower, &query)?, &request).await?;
+    let found = app
+        .reader()?
+        .fills(&fill_query(follower, &query)?, &request)
+        .await?;
     let items = present(&app, found.items).await?;
     Ok(Json(Page {
         items,
@@ -246,7 +252,7 @@ async fn csv_file(app: &App, follower: Address, query: &FillQuery) -> Result<Res
     let mut text = csv::header();
     let mut lines = 0usize;
     loop {
-        let found = app.reader.fills(&query, &request).await?;
+        let found = app.reader()?.fills(&query, &request).await?;
         for fill in present(app, found.items).await? {
             csv::line(&mut text, &fill);
             lines = lines.saturating_add(1);
@@ -296,6 +302,6 @@ pub async fn history(
 ) -> Result<Json<Page<AccountEntry>>> {
     let follower = address("address", &follower)?;
     let request = page(query.limit, query.cursor)?;
-    let found = app.reader.account_entries(follower, &request).await?;
+    let found = app.reader()?.account_entries(follower, &request).await?;
     Ok(Json(convert::page(found, Into::into)))
 }

@@ -96,6 +96,6 @@ pub async fn healthz() -> &'static str {
     ),
 )]
 pub async fn readyz(State(app): State<App>) -> Result<(StatusCode, &'static str)> {
-    app.reader.status().await?;
+    app.reader()?.status().await?;
     Ok((StatusCode::OK, "ok\n"))
 }

@@ -184,10 +184,27 @@ fn may_be_null(schema: &RefOr<Schema>) -> bool {
     }
 }
 
-/// The OpenAPI document as it is committed and served.
+/// The OpenAPI document as it is committed and served: always the same text for the same document.
 ///
 /// # Errors
 /// Never for a document that this program made.
 pub fn openapi_json() -> serde_json::Result<String> {
-    serde_json::to_string_pretty(&openapi()).map(|json| json + "\n")
+    let sorted = sort(serde_json::to_value(openapi())?);
+    serde_json::to_string_pretty(&sorted).map(|json| json + "\n")
+}
+
+/// Extensions come out of a hash map in any order; sorted members make the document comparable.
+fn sort(value: serde_json::Value) -> serde_json::Value {
+    use serde_json::Value;
+    match value {
+        Value::Object(members) => {
+            let sorted: BTreeMap<String, Value> = members
+                .into_iter()
+                .map(|(name, member)| (name, sort(member)))
+                .collect();
+            Value::Object(sorted.into_iter().collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(sort).collect()),
+        other => other,
+    }
 }

@@ -1,16 +1,19 @@
 //! Signatures on their way to the chain.
 
+use alloy::primitives::B256;
 use axum::Json;
-use axum::extract::State;
-use axum::http::StatusCode;
+use axum::extract::{Path, State};
+use axum::http::header::{CACHE_CONTROL, LOCATION};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
 use lockstep_contracts::relay as wire;
 
 use super::AnyProblem;
 use crate::dto::problem::Problem;
 use crate::dto::relay::{RelayStatus, SignedIntent, SignedMandate};
 use crate::error::{ApiError, Kind, Result};
-use crate::extract;
 use crate::state::App;
+use crate::{extract, relay};
 
 /// Relays a mandate.
 ///
@@ -35,10 +38,10 @@ use crate::state::App;
     ),
 )]
 pub async fn mandate(
-    State(_app): State<App>,
-    extract::Json(_signed): extract::Json<wire::SignedMandate>,
-) -> Result<(StatusCode, Json<RelayStatus>)> {
-    Err(ApiError::new(Kind::RelayDisabled))
+    State(app): State<App>,
+    extract::Json(signed): extract::Json<wire::SignedMandate>,
+) -> Result<Response> {
+    relay::mandate(&app, signed).await.map(taken)
 }
 
 /// Relays a stop or a withdrawal.
@@ -59,10 +62,20 @@ pub async fn mandate(
     ),
 )]
 pub async fn intent(
-    State(_app): State<App>,
-    extract::Json(_signed): extract::Json<wire::SignedIntent>,
-) -> Result<(StatusCode, Json<RelayStatus>)> {
-    Err(ApiError::new(Kind::RelayDisabled))
+    State(app): State<App>,
+    extract::Json(signed): extract::Json<wire::SignedIntent>,
+) -> Result<Response> {
+    relay::intent(&app, signed).await.map(taken)
+}
+
+/// 202, and where to ask.
+fn taken(status: RelayStatus) -> Response {
+    let place = HeaderValue::try_from(format!("/api/v1/relay/{}", status.id));
+    let mut response = (StatusCode::ACCEPTED, Json(status)).into_response();
+    if let Ok(place) = place {
+        response.headers_mut().insert(LOCATION, place);
+    }
+    response
 }
 
 /// What became of something relayed.
@@ -78,6 +91,10 @@ pub async fn intent(
         AnyProblem,
     ),
 )]
-pub async fn get(State(_app): State<App>) -> Result<Json<RelayStatus>> {
-    Err(ApiError::new(Kind::RelayDisabled))
+pub async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Response> {
+    let id: B256 = id
+        .parse()
+        .map_err(|_| ApiError::new(Kind::RelayNotFound).detail("An id is 0x and 64 hexadecimal digits."))?;
+    let status = relay::status(&app, id).await?;
+    Ok(([(CACHE_CONTROL, "no-store")], Json(status)).into_response())
 }

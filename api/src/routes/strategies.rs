@@ -48,10 +48,10 @@ pub async fn list(
         order: query.sort.unwrap_or_default().into(),
         window: query.window.unwrap_or_default().into(),
     };
-    let found = app.reader.strategies(&wanted, &request).await?;
+    let found = app.reader()?.strategies(&wanted, &request).await?;
     let mut items = Vec::with_capacity(found.items.len());
     for strategy in found.items {
-        items.push(present(app.reader.as_ref(), strategy).await?);
+        items.push(present(app.reader()?.as_ref(), strategy).await?);
     }
     Ok(Json(Page {
         items,
@@ -80,7 +80,7 @@ pub async fn get(
     let strategy = app
         .strategy(strategy_id(&id)?, query.window.unwrap_or_default().into())
         .await?;
-    Ok(Json(present(app.reader.as_ref(), strategy).await?))
+    Ok(Json(present(app.reader()?.as_ref(), strategy).await?))
 }
 
 /// A strategy as it travels: figures with their formulas, signals only once they are disclosed.
@@ -259,7 +259,7 @@ pub async fn batches(
         from_block: query.from_block,
         to_block: query.to_block,
     };
-    let found = app.reader.batches(&wanted, &request).await?;
+    let found = app.reader()?.batches(&wanted, &request).await?;
     let now = Timestamp::now();
     Ok(Json(convert::page(found, |batch| {
         convert::batch(batch, strategy.terms.disclosure_delay, now)
@@ -296,7 +296,7 @@ pub async fn batch(
             .detail(format!("There is no batch {number:?} of {vault} in the store."))
     };
     let parsed = number.parse().map_err(|_| missing())?;
-    let found = app.reader.batch(vault, parsed).await?.ok_or_else(missing)?;
+    let found = app.reader()?.batch(vault, parsed).await?.ok_or_else(missing)?;
     let fills = batch_lines(&app, vault, parsed).await?;
 
     let mut counts = BTreeMap::<u8, (Outcome, u64)>::new();
@@ -337,7 +337,7 @@ async fn batch_lines(app: &App, vault: Address, number: u64) -> Result<Vec<model
     };
     let mut lines = Vec::new();
     loop {
-        let found = app.reader.fills(&query, &request).await?;
+        let found = app.reader()?.fills(&query, &request).await?;
         lines.extend(found.items);
         match found.next {
             Some(next) => request.after = Some(next),
@@ -367,7 +367,7 @@ pub async fn signals(
     let id = strategy_id(&id)?;
     let request = page(query.limit, query.cursor)?;
     let strategy = app.strategy(id, model::Window::All).await?;
-    let mut found = app.reader.signals(id, None, &request).await?;
+    let mut found = app.reader()?.signals(id, None, &request).await?;
     let now = Timestamp::now();
     found
         .items
@@ -401,6 +401,6 @@ pub async fn followers(
         vault: app.vault_of(id, vault).await?,
         status: query.status.map(Into::into),
     };
-    let found = app.reader.followers(id, &wanted, &request).await?;
+    let found = app.reader()?.followers(id, &wanted, &request).await?;
     Ok(Json(convert::page(found, Into::into)))
 }
