@@ -46,12 +46,50 @@ contract FoundTest is FoundFixture {
             IPerpLiquidate(address(perp.clearingHouse)).liquidate(address(vault), address(ethMarket.baseToken), 1e10);
             try vault.reconcile(ETH) {} catch {}
         }
-        vm.prank(_follower(1));
-        vault.exit(10_000);
-        assertEq(vault.positionView(1, ETH).size, 0);
-        vm.prank(_follower(2));
-        vault.exit(10_000);
-        assertEq(vault.positionView(2, ETH).size, 0);
+        _everyoneLeaves();
+    }
+
+    /// @dev Leaving never fails; once the venue has liquidated what it will, nothing is left open.
+    function _everyoneLeaves() private {
+        for (uint256 i = 1; i <= 2; ++i) {
+            vm.prank(_follower(i));
+            vault.exit(10_000);
+        }
+        for (uint256 i = 0; i < 6; ++i) {
+            vm.prank(attacker);
+            try IPerpLiquidate(address(perp.clearingHouse))
+                .liquidate(address(vault), address(ethMarket.baseToken), 0) {}
+                catch {}
+        }
+        for (uint256 i = 1; i <= 2; ++i) {
+            vm.prank(_follower(i));
+            vault.exit(10_000);
+            assertEq(vault.positionView(uint32(i), ETH).size, 0, "still open");
+        }
+    }
+
+    /// @dev The same by someone who is a follower too, and writes a position of their own between the slices.
+    function test_venueLiquidatesInSlices_byAFollower_everyoneStillLeaves() public {
+        _follow(1, 10_000e6);
+        _follow(2, 10_000e6);
+        _trade(master, ethMarket, 2500e18); // 5x
+        _mirror(ETH);
+        _setPrice(ethMarket, 1850e8);
+        _pass(60);
+        _setPrice(ethMarket, 1700e8);
+        _pass(60);
+        _setPrice(ethMarket, 1620e8);
+        _pass(31 minutes);
+
+        _fundMaster(attacker, 1_000_000e6);
+        for (uint256 i = 0; i < 300; ++i) {
+            vm.prank(attacker);
+            IPerpLiquidate(address(perp.clearingHouse)).liquidate(address(vault), address(ethMarket.baseToken), 1e10);
+            vm.prank(_follower(2));
+            try vault.closePosition(ETH, 100, 10_000) {} catch {}
+        }
+        _everyoneLeaves();
+        _assertSolvent(vault);
     }
 
     /// @dev A position remembers the sequence that moved it by its last byte.
