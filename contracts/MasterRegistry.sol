@@ -32,6 +32,8 @@ contract MasterRegistry is IMasterRegistry, Ownable {
 
     mapping(uint256 strategyId => Strategy) internal strategies;
     mapping(uint256 strategyId => Terms) internal terms;
+    /// @dev By local index, so that a venue proof finds it in one read.
+    mapping(uint256 strategyId => bytes32[MAX_MARKETS]) internal venueMarkets;
     /// @notice Terms that wait out their notice.
     mapping(uint256 strategyId => Scheduled) public scheduled;
     /// @inheritdoc IMasterRegistry
@@ -110,6 +112,9 @@ contract MasterRegistry is IMasterRegistry, Ownable {
         _checkTerms(venue, terms_);
 
         strategyId = ++strategyCount;
+        for (uint256 i = 0; i < markets.length; ++i) {
+            venueMarkets[strategyId][i] = listings[venue][markets[i]].venueMarket;
+        }
         Strategy storage s = strategies[strategyId];
         s.master = msg.sender;
         s.venue = venue;
@@ -162,10 +167,10 @@ contract MasterRegistry is IMasterRegistry, Ownable {
         view
         returns (address venue, address source, bytes32 venueMarket)
     {
-        Strategy storage s = _strategy(strategyId);
-        if (market >= s.markets.length) revert UnknownListing(market);
+        if (market < MAX_MARKETS) venueMarket = venueMarkets[strategyId][market];
+        if (venueMarket == 0) revert UnknownListing(market);
+        Strategy storage s = strategies[strategyId];
         (venue, source) = (s.venue, s.source);
-        venueMarket = listings[venue][s.markets[market]].venueMarket;
     }
 
     /// @inheritdoc IMasterRegistry

@@ -11,6 +11,7 @@ import {Mandate, Proof, Signal} from "./interfaces/LockstepTypes.sol";
 import {MandateLib} from "./libraries/MandateLib.sol";
 import {ECDSA} from "solady/utils/ECDSA.sol";
 import {EIP712} from "solady/utils/EIP712.sol";
+import {LibCall} from "solady/utils/LibCall.sol";
 import {SignatureCheckerLib} from "solady/utils/SignatureCheckerLib.sol";
 
 interface IERC20Permit {
@@ -37,6 +38,10 @@ contract MirrorEngine is IMirrorEngine, EIP712 {
     uint64 public constant MAX_CLOCK_AHEAD = 5;
     /// @notice Largest leverage a signal can carry; a venue proof is cut to it.
     int256 public constant MAX_LEVERAGE = 100e18;
+
+    /// @dev What one item of `followMany` may use and say: a follower's own wallet runs in it.
+    uint256 internal constant ITEM_GAS = 5_000_000;
+    uint16 internal constant ITEM_REASON = 512;
 
     IMasterRegistry public immutable registry;
     ILiquidator public immutable liquidator;
@@ -74,11 +79,11 @@ contract MirrorEngine is IMirrorEngine, EIP712 {
         returns (uint256 accepted)
     {
         for (uint256 i = 0; i < signed.length; ++i) {
-            try this.followItem(signed[i], permits[i]) {
-                ++accepted;
-            } catch (bytes memory reason) {
-                emit RelayFailed(i, signed[i].mandate.follower, reason);
-            }
+            (bool ok,, bytes memory reason) = LibCall.tryCall(
+                address(this), 0, ITEM_GAS, ITEM_REASON, abi.encodeCall(this.followItem, (signed[i], permits[i]))
+            );
+            if (ok) ++accepted;
+            else emit RelayFailed(i, signed[i].mandate.follower, reason);
         }
     }
 

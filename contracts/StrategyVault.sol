@@ -5,6 +5,7 @@ import {IMasterRegistry} from "./interfaces/IMasterRegistry.sol";
 import {IStrategyVault} from "./interfaces/IStrategyVault.sol";
 import {IVenue} from "./interfaces/IVenue.sol";
 import {Cause, Mandate, Outcome} from "./interfaces/LockstepTypes.sol";
+import {FeeLib} from "./libraries/FeeLib.sol";
 import {FlowLib} from "./libraries/FlowLib.sol";
 import {MirrorLib} from "./libraries/MirrorLib.sol";
 import {NavLib} from "./libraries/NavLib.sol";
@@ -43,6 +44,7 @@ contract StrategyVault is IStrategyVault, ITradeWithin, ReentrancyGuardTransient
     /// @notice The vault has been initialised, or the caller is not the registry.
     error OnlyRegistry(address caller);
     error OnlySelf();
+    error UnknownNavPoint(uint256 index);
 
     modifier onlyMirror() {
         if (msg.sender != engine) revert OnlyMirror(msg.sender);
@@ -66,7 +68,7 @@ contract StrategyVault is IStrategyVault, ITradeWithin, ReentrancyGuardTransient
         s.insurance = insurance;
         s.usdc = usdc;
         s.marketCount = uint8(markets.length);
-        (s.marginIndex, s.lastIndex) = (uint128(WAD), uint128(WAD));
+        (s.marginIndex, s.lastIndex) = (uint64(WAD), uint128(WAD));
         for (uint256 m = 0; m < markets.length; ++m) {
             s.markets[m].venueMarket = markets[m].venueMarket;
             s.marketOf[keccak256(bytes(markets[m].symbol))] = m + 1;
@@ -187,7 +189,7 @@ contract StrategyVault is IStrategyVault, ITradeWithin, ReentrancyGuardTransient
 
     /// @inheritdoc IStrategyVault
     function navCount() external view nonReadReentrant returns (uint256) {
-        return state.nav.length;
+        return state.navCount;
     }
 
     /// @inheritdoc IStrategyVault
@@ -197,6 +199,7 @@ contract StrategyVault is IStrategyVault, ITradeWithin, ReentrancyGuardTransient
         nonReadReentrant
         returns (uint64 time, uint256 navIndex, uint256 totalEquity)
     {
+        if (i >= state.navCount) revert UnknownNavPoint(i);
         return NavLib.unpack(state.nav[i]);
     }
 
@@ -252,7 +255,7 @@ contract StrategyVault is IStrategyVault, ITradeWithin, ReentrancyGuardTransient
 
     /// @inheritdoc IStrategyVault
     function claimable(address who) external view returns (uint256) {
-        return state.claimable[who];
+        return FeeLib.claimable(state, who);
     }
 
     /// @inheritdoc IStrategyVault

@@ -7,6 +7,7 @@ import {IStrategyVault} from "../interfaces/IStrategyVault.sol";
 import {IVenue} from "../interfaces/IVenue.sol";
 import {Cause, Mandate, Mode, Status, Terms} from "../interfaces/LockstepTypes.sol";
 import {Account, AccountLib, Profile} from "./AccountLib.sol";
+import {FeeLib} from "./FeeLib.sol";
 import {LedgerLib} from "./LedgerLib.sol";
 import {LossLib} from "./LossLib.sol";
 import {MathLib} from "./MathLib.sol";
@@ -79,7 +80,7 @@ library FlowLib {
         if (deposit != 0) {
             NavLib.mint(s, NavLib.ledgerEquity(s, snap), deposit);
             a = LedgerLib.credit(s, a, deposit);
-            s.idle += uint128(deposit);
+            s.idle += uint96(deposit);
             emit IStrategyVault.Deposited(account, deposit);
         }
         s.accounts[account] = a;
@@ -235,17 +236,14 @@ library FlowLib {
 
     /// @notice See `IStrategyVault.claimFees`.
     function claim(VaultState storage s, address who) external returns (uint256 amount) {
-        amount = s.claimable[who];
-        if (amount == 0) revert IStrategyVault.NothingToClaim(who);
-        if (amount > s.idle) {
+        uint256 due = FeeLib.claimable(s, who);
+        if (due > s.idle) {
             Snapshot memory snap = sync(s);
-            VenueLib.pull(s, snap, amount - s.idle);
-            amount = amount.min(s.idle);
-            if (amount == 0) revert IStrategyVault.NothingToClaim(who);
+            VenueLib.pull(s, snap, due - s.idle);
         }
-        s.claimable[who] -= amount;
-        s.totalFees -= uint128(amount);
-        s.idle -= uint128(amount);
+        amount = FeeLib.take(s, who, s.idle);
+        if (amount == 0) revert IStrategyVault.NothingToClaim(who);
+        s.idle -= uint96(amount);
         emit IStrategyVault.FeesClaimed(who, amount);
         if (who == s.insurance) {
             SafeTransferLib.safeApproveWithRetry(s.usdc, who, amount);
@@ -369,23 +367,28 @@ library FlowLib {
         size = size.min(held.abs());
         if (size == 0) return (true, reason);
 
-        IVenue.Fill memory fill;
-        uint256 price;
-        if (size < SIZE_DUST) {
-            // Too small for any venue: given up, at the index price when it has to be bought back.
-            fill.size = held > 0 ? -int256(size) : int256(size);
-            fill.quote = held > 0 ? int256(0) : -int256((size * snap.price[m]).ceilDivision(WAD));
-            (ok, price) = (true, snap.price[m]);
-        } else {
-            uint256 index = snap.price[m];
-            uint256 bound = maxSlippageBps.min(BPS);
-            uint256 lowest = held > 0 ? index * (BPS - bound) / BPS : 0;
-            uint256 highest = held > 0 || bound == BPS ? type(uint256).max : index * (BPS + bound) / BPS;
-            (ok, fill, price, reason) =
-                TradeLib.trade(s, snap, m, held > 0 ? -int256(size) : int256(size), lowest, highest);
-            if (!ok) return (false, reason);
-        }
-        book(s, snap, account, m, p, fill, price, cause);
+        int256 delta = held > 0 ? -int256(size) : int256(size);
+        TradeLib.Result memory result =
+            size < SIZE_DUST ? giveUp(delta, snap.price[m]) : tradeOut(s, snap, m, delta, maxSlippageBps);
+        if (!result.ok) return (false, result.reason);
+        book(s, snap, account, m, p, result.fill, result.price, cause);
+        return (true, reason);
+    }
+
+    function tradeOut(VaultState storage s, Snapshot memory snap, uint256 m, int256 delta, uint256 maxSlippageBps)
+        private
+        returns (TradeLib.Result memory)
+    {
+        uint256 index = snap.price[m];
+        uint256 bound = maxSlippageBps.min(BPS);
+        if (delta < 0) return TradeLib.trade(s, snap, m, delta, index * (BPS - bound) / BPS, type(uint256).max);
+        return TradeLib.trade(s, snap, m, delta, 0, bound == BPS ? type(uint256).max : index * (BPS + bound) / BPS);
+    }
+
+    /// @dev Too small for any venue: given up, and bought back at the index price when it is owed.
+    function giveUp(int256 delta, uint256 price) private pure returns (TradeLib.Result memory result) {
+        (result.ok, result.price, result.fill.size) = (true, price, delta);
+        if (delta > 0) result.fill.quote = -int256((uint256(delta) * price).ceilDivision(WAD));
     }
 
     function book(
@@ -398,14 +401,14 @@ library FlowLib {
         uint256 price,
         Cause cause
     ) private {
-        MarketState storage market = s.markets[m];
         int256 index = snap.fundingIndex[m];
         int256 size = p.size() + fill.size;
         uint256 fee = fill.fee.ceilDivision(1e12);
         int256 quoteDelta = fill.quote.divDown(1e12) - int256(fee) - p.pendingFunding(index);
-        uint256 turnover = (p.turnoverOn(today()) + (fill.size.abs() * snap.price[m]).ceilDivision(1e36))
-        .min(PositionLib.MAX_TURNOVER);
-
+        emit IStrategyVault.AccountFilled(
+            uint32(account), uint8(m), cause, fill.size, quoteDelta, fee, price, snap.price[m], index
+        );
+        uint256 turnover = p.turnoverOn(today()) + (fill.size.abs() * snap.price[m]).ceilDivision(1e36);
         LedgerLib.store(
             s,
             account,
@@ -414,16 +417,13 @@ library FlowLib {
                 size,
                 LedgerLib.clamp(p.quote() + quoteDelta),
                 index,
-                turnover,
-                PositionLib.tagOf(today(), market.generation, p.signal())
+                turnover.min(PositionLib.MAX_TURNOVER),
+                PositionLib.tagOf(today(), s.markets[m].generation, p.signal())
             )
         );
-        LedgerLib.moveSize(market, p.size(), size);
-        market.fundingCost += size * index - p.size() * p.fundingIndex();
-        s.totalQuote += quoteDelta;
-        emit IStrategyVault.AccountFilled(
-            uint32(account), uint8(m), cause, fill.size, quoteDelta, fee, price, snap.price[m], index
-        );
+        LedgerLib.moveSize(s.markets[m], p.size(), size);
+        s.markets[m].fundingCost += size * index - p.size() * p.fundingIndex();
+        s.totalQuote += int128(quoteDelta);
     }
 
     /// @dev An account that is flat and still owes: the debt is booked, the account starts at zero.
@@ -442,7 +442,7 @@ library FlowLib {
             uint256 key = LedgerLib.key(account, m);
             s.positions[key] = s.positions[key].withQuote(0);
         }
-        s.totalQuote += int256(owed);
+        s.totalQuote += int128(uint128(owed));
         // Saved first: absorbing calls the insurance fund.
         s.accounts[account] = a;
         LossLib.absorb(s, account, owed);
@@ -463,8 +463,7 @@ library FlowLib {
         if (fee == 0) return a;
         NavLib.burn(s, NavLib.ledgerEquity(s, snap), fee);
         a = LedgerLib.debit(s, a, fee);
-        s.claimable[s.master] += fee;
-        s.totalFees += uint128(fee);
+        s.masterFees += uint80(fee);
         mark = uint256(value) - fee;
         s.bases[account] = AccountLib.basis(mark, s.bases[account].netDeposits());
         emit IStrategyVault.PerformanceFeeCharged(uint32(account), profit, fee, mark);
@@ -498,7 +497,7 @@ library FlowLib {
         }
         s.accounts[account] = a;
         if (paid == 0) return 0;
-        s.idle -= uint128(paid);
+        s.idle -= uint96(paid);
         address follower = s.profiles[account].follower();
         emit IStrategyVault.Withdrawn(uint32(account), follower, paid);
         SafeTransferLib.safeTransfer(s.usdc, follower, paid);
@@ -512,9 +511,8 @@ library FlowLib {
         uint256 penalty = (notional * LIQUIDATION_FEE / BPS).min(LedgerLib.margin(s, a));
         uint256 reward = penalty / 2;
         a = LedgerLib.debit(s, a, penalty);
-        s.claimable[rewardTo] += reward;
-        s.claimable[s.insurance] += penalty - reward;
-        s.totalFees += uint128(penalty);
+        FeeLib.accrue(s, rewardTo, reward);
+        s.insuranceFees += uint80(penalty - reward);
         emit IStrategyVault.AccountLiquidated(uint32(account), rewardTo, reward, penalty - reward);
         return a;
     }

@@ -62,13 +62,8 @@ library LedgerLib {
 
     /// @notice Moves the size sums from one position of an account to the next.
     function moveSize(MarketState storage market, int256 from, int256 to) internal {
-        uint256 long = market.longSize;
-        uint256 short = market.shortSize;
-        if (from > 0) long = long.floorSub(uint256(from));
-        else short = short.floorSub(uint256(-from));
-        if (to > 0) long += uint256(to);
-        else short += uint256(-to);
-        (market.longSize, market.shortSize) = (uint128(long), uint128(short));
+        market.longSize = uint128((market.longSize + uint256(to.positive())).floorSub(uint256(from.positive())));
+        market.shortSize = uint128((market.shortSize + uint256((-to).positive())).floorSub(uint256((-from).positive())));
     }
 
     // ---------------------------------------------------------------- margin
@@ -80,14 +75,14 @@ library LedgerLib {
     /// @notice Adds to an account's margin, rounded down.
     function credit(VaultState storage s, Account a, uint256 amount) internal returns (Account) {
         uint256 shares = amount * WAD / s.marginIndex;
-        s.totalShares += uint128(shares);
+        s.totalShares += uint96(shares);
         return a.withMarginShares(fit(a.marginShares() + shares));
     }
 
     /// @notice Takes from an account's margin, rounded up; at most all of it.
     function debit(VaultState storage s, Account a, uint256 amount) internal returns (Account) {
         uint256 shares = (amount * WAD).ceilDivision(s.marginIndex).min(a.marginShares());
-        s.totalShares -= uint128(shares);
+        s.totalShares -= uint96(shares);
         return a.withMarginShares(a.marginShares() - shares);
     }
 
@@ -114,7 +109,7 @@ library LedgerLib {
                     a = debit(s, a, uint256(-quote));
                 }
                 if (quote != 0) {
-                    s.totalQuote -= quote;
+                    s.totalQuote -= int128(quote);
                     p = p.withQuote(p.quote() - quote);
                     emit IStrategyVault.QuoteSwept(uint32(account), uint8(m), quote);
                 }

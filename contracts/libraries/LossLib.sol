@@ -60,7 +60,7 @@ library LossLib {
                 changed |= uint256(1) << m;
             } catch {}
         }
-        s.venueCash = cash;
+        s.venueCash = int128(cash);
         for (uint256 m = 0; m < count; ++m) {
             if (changed >> m & 1 == 0) continue;
             int256 share = weight == 0 ? int256(0) : (unexplained * int256(freed[m].abs())).divDown(weight);
@@ -89,7 +89,7 @@ library LossLib {
         (bool ok,) = address(venue).delegatecall(abi.encodeCall(IVenue.settleClosed, (market.venueMarket)));
         if (!ok) return;
         VenueLib.settleFunding(s, snap, m);
-        s.venueCash += (VenueLib.netSize(market) * int256(price)).divDown(WAD);
+        s.venueCash += int128((VenueLib.netSize(market) * int256(price)).divDown(WAD));
         scaleSide(s, m, true, 0, int256(price), market.fundingIndex);
         scaleSide(s, m, false, 0, -int256(price), market.fundingIndex);
     }
@@ -122,8 +122,8 @@ library LossLib {
 
         cashPerSize = bounded(cashPerSize);
         uint256 side = longSide ? market.longSize : market.shortSize;
-        s.totalQuote -= (VenueLib.netSize(market) * index - market.fundingCost).divUp(1e21);
-        s.totalQuote += (int256(side) * cashPerSize).divDown(1e30);
+        s.totalQuote -= int128((VenueLib.netSize(market) * index - market.fundingCost).divUp(1e21));
+        s.totalQuote += int128((int256(side) * cashPerSize).divDown(1e30));
         side = side * scale / WAD;
         if (longSide) market.longSize = uint128(side);
         else market.shortSize = uint128(side);
@@ -157,7 +157,7 @@ library LossLib {
         uint256 insured;
         try IInsuranceFund(s.insurance).cover(amount) returns (uint256 paid) {
             insured = paid.min(amount);
-            s.idle += uint128(insured);
+            s.idle += uint96(insured);
         } catch {}
 
         uint256 rest = amount - insured;
@@ -168,7 +168,7 @@ library LossLib {
             if (lowered < MARGIN_INDEX_LAST) lowered = MARGIN_INDEX_LAST.min(index);
             rest = margins - uint256(s.totalShares) * lowered / WAD;
             index = lowered;
-            s.marginIndex = uint128(index);
+            s.marginIndex = uint64(index);
             if (index < MARGIN_INDEX_FLOOR) s.woundUp = true;
         }
         emit IStrategyVault.BadDebt(uint32(account), amount, insured, rest, index);

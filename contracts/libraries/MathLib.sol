@@ -26,12 +26,23 @@ library MathLib {
         }
     }
 
-    function min(uint256 x, uint256 y) internal pure returns (uint256) {
-        return x < y ? x : y;
+    /// @notice x, or 0 when it is negative.
+    function positive(int256 x) internal pure returns (int256 z) {
+        assembly ("memory-safe") {
+            z := and(x, not(sar(255, x)))
+        }
     }
 
-    function max(uint256 x, uint256 y) internal pure returns (uint256) {
-        return x > y ? x : y;
+    function min(uint256 x, uint256 y) internal pure returns (uint256 z) {
+        assembly ("memory-safe") {
+            z := xor(x, mul(xor(x, y), lt(y, x)))
+        }
+    }
+
+    function max(uint256 x, uint256 y) internal pure returns (uint256 z) {
+        assembly ("memory-safe") {
+            z := xor(x, mul(xor(x, y), gt(y, x)))
+        }
     }
 
     function ceilDivision(uint256 x, uint256 d) internal pure returns (uint256 z) {

@@ -6,6 +6,7 @@ import {IStrategyVault} from "../interfaces/IStrategyVault.sol";
 import {IVenue} from "../interfaces/IVenue.sol";
 import {Outcome, Status, Terms} from "../interfaces/LockstepTypes.sol";
 import {Account} from "./AccountLib.sol";
+import {FeeLib} from "./FeeLib.sol";
 import {LedgerLib} from "./LedgerLib.sol";
 import {LossLib} from "./LossLib.sol";
 import {MathLib} from "./MathLib.sol";
@@ -29,10 +30,6 @@ library MirrorLib {
 
     /// @dev Rounds of leaving followers out before the batch gives up.
     uint256 internal constant MAX_ROUNDS = 3;
-
-    /// @dev Shares of the copy fee, bps.
-    uint256 internal constant INSURANCE_SHARE = 2000;
-    uint256 internal constant SENDER_SHARE = 1000;
 
     /// @dev Words of the plan per account: account slot, position slot, storage key of the position, and the fill word
     /// of the event, which until settlement holds account, outcome and order.
@@ -100,7 +97,7 @@ library MirrorLib {
         Terms memory terms = IMasterRegistry(s.registry).termsOf(s.strategyId);
         Sizing.Batch memory b =
             batchOf(s, snap, terms, market, order.leverage, countSignal(s.markets[market], order.sequence));
-        b.reduceOnly = order.reduceOnly || s.woundUp;
+        if (order.reduceOnly || s.woundUp) onlyReduce(b);
 
         Plan memory plan = commit(s, snap, b, accounts);
         Execution memory done = execute(s, snap, plan, market, terms.maxSlippageBps);
@@ -108,7 +105,7 @@ library MirrorLib {
         (Totals memory totals, bytes memory fills) = settle(s, b, plan, done, terms.copyFeeBps);
         if (totals.moved != 0) {
             bookTotals(s, market, done.net, totals);
-            accrueCopyFee(s, totals.copyFee, order.sender);
+            FeeLib.accrueCopyFee(s, totals.copyFee, order.sender);
         }
         moved = totals.moved;
         batchId = ++s.batches;
@@ -140,7 +137,7 @@ library MirrorLib {
         if (account == 0 || account > s.accountCount) return (0, 0, Outcome.Inactive);
         Snapshot memory snap = VenueLib.read(s, market);
         Sizing.Batch memory b = batchOf(s, snap, IMasterRegistry(s.registry).termsOf(s.strategyId), market, leverage, 0);
-        b.reduceOnly = s.woundUp;
+        if (s.woundUp) onlyReduce(b);
         b.tag = type(uint256).max; // no signal: nobody has applied it
         Position p = LedgerLib.position(s, account, market);
         (delta, outcome) = decide(s, snap, b, account, s.accounts[account], p);
@@ -174,19 +171,24 @@ library MirrorLib {
             gross += (uint256(state.longSize) + state.shortSize) * snap.price[m];
         }
         b.price = snap.price[market];
-        b.leverage = leverage;
+        (b.leverage, b.speed) = (leverage, leverage.abs());
         b.fundingIndex = snap.fundingIndex[market];
         b.marginIndex = s.marginIndex;
         b.today = (block.timestamp / 1 days) & 0xff;
         b.generation = s.markets[market].generation;
         b.tag = PositionLib.tagOf(b.today, b.generation, signal);
         (b.gate, b.open) = Sizing.gateOf(market);
+        b.others = 0xfff ^ (uint256(1) << market);
         b.time = block.timestamp;
         b.maxLeverageBps = terms.maxLeverageBps;
         b.deadBandBps = terms.deadBandBps;
         b.minTrade = uint256(terms.minTradeNotional) * 1e30;
         b.openRoom = (uint256(terms.maxOpenNotional) * 1e30).floorSub(gross);
         b.market = market;
+    }
+
+    function onlyReduce(Sizing.Batch memory b) private pure {
+        (b.reduceOnly, b.time) = (true, type(uint64).max);
     }
 
     /// @dev Reads every account once and decides its order.
@@ -269,26 +271,22 @@ library MirrorLib {
     ) private view returns (int256 delta, Outcome outcome) {
         // Margin < 2^64; values below 2^75 (see PositionLib); turnover sums below 12 * 2^28.
         unchecked {
-            uint256 touched = a.touchedMarkets();
-            uint256 bit = 1 << b.market;
-            if (p.tag() == b.tag && touched & bit != 0 && a.status() == uint256(Status.Active)) {
+            if (p.tag() == b.tag && a.touchedMarkets() >> b.market & 1 == 1 && a.status() == uint256(Status.Active)) {
                 return (0, Outcome.AlreadyApplied);
             }
             int256 size = p.size();
-            int256 target;
             int256 equity = int256(a.marginShares() * b.marginIndex / WAD) + p.value(b.price, b.fundingIndex);
             uint256 used = p.turnoverOn(b.today);
-            if (touched & ~bit == 0) {
-                (target, outcome) = Sizing.order(b, a, size, equity, 0, used);
-            } else {
-                uint256 other;
+            uint256 others = Account.unwrap(a) & b.others;
+            uint256 other;
+            if (others != 0) {
                 bool stale;
-                (equity, other, used, stale) = withOthers(s, snap, account, touched & ~bit, b.today, equity, used);
+                (equity, other, used, stale) = withOthers(s, snap, account, others, b.today, equity, used);
                 // Equity unknown: only what needs no equity is done, which is closing.
-                if (stale && b.leverage != 0 && Account.unwrap(a) & b.gate == b.open) return (0, Outcome.ReduceOnly);
-                (target, outcome) = Sizing.order(b, a, size, equity, other, used);
+                if (stale && b.speed != 0 && Account.unwrap(a) & b.gate == b.open) return (0, Outcome.ReduceOnly);
             }
-            if (outcome <= Outcome.Capped) delta = target - size;
+            (delta, outcome) = Sizing.order(b, a, size, equity, other, used);
+            delta = outcome <= Outcome.Capped ? delta - size : int256(0);
         }
     }
 
@@ -331,14 +329,13 @@ library MirrorLib {
 
             uint256 highest = index * (BPS + plan.buySlippage.min(limitBps)) / BPS;
             uint256 lowest = index * (BPS - plan.sellSlippage.min(limitBps).min(BPS)) / BPS;
-            (bool ok, IVenue.Fill memory fill, uint256 price, bytes memory reason) =
-                TradeLib.trade(s, snap, market, net, lowest, highest);
-            if (ok) {
-                (done.net, done.price, done.fee) = (fill.size, price, fill.fee);
+            TradeLib.Result memory result = TradeLib.trade(s, snap, market, net, lowest, highest);
+            if (result.ok) {
+                (done.net, done.price, done.fee) = (result.fill.size, result.price, result.fill.fee);
                 return done;
             }
-            if (!TradeLib.isPriceLimit(reason)) TradeLib.bubble(reason);
-            price = TradeLib.priceIn(reason);
+            if (!TradeLib.isPriceLimit(result.reason)) TradeLib.bubble(result.reason);
+            uint256 price = TradeLib.priceIn(result.reason);
             if (
                 round == MAX_ROUNDS || price > index * (BPS + limitBps) / BPS
                     || price < index * (BPS - limitBps.min(BPS)) / BPS
@@ -458,9 +455,8 @@ library MirrorLib {
                     t.cost += (size + delta) * funding - size * p.fundingIndex();
                     volume = p.turnoverOn(b.today) + (volume * b.price).ceilDivision(1e36);
                     if (volume > PositionLib.MAX_TURNOVER) volume = PositionLib.MAX_TURNOVER;
-                    t.long -= size > 0 ? size : int256(0);
+                    t.long += (size + delta).positive() - size.positive();
                     size += delta;
-                    t.long += size > 0 ? size : int256(0);
                     ++t.moved;
                     p = PositionLib.pack(size, p.quote() + quote, funding, volume, tag);
                     assembly ("memory-safe") {
@@ -487,7 +483,7 @@ library MirrorLib {
         state.longSize = long > 0 ? uint128(uint256(long)) : 0;
         state.shortSize = short > 0 ? uint128(uint256(short)) : 0;
         state.fundingCost += t.cost;
-        s.totalQuote += t.quote;
+        s.totalQuote += int128(t.quote);
     }
 
     // ---------------------------------------------------------------- the plan's words
@@ -520,16 +516,5 @@ library MirrorLib {
 
     function crossed(Plan memory plan) private pure returns (uint256) {
         return plan.buys.min(plan.sells);
-    }
-
-    /// @dev 20 % to insurance, a bounded part to whoever sent the batch, the rest to the master.
-    function accrueCopyFee(VaultState storage s, uint256 fee, address sender) private {
-        if (fee == 0) return;
-        uint256 insured = fee * INSURANCE_SHARE / BPS;
-        uint256 sent = fee * SENDER_SHARE / BPS;
-        s.claimable[s.insurance] += insured;
-        s.claimable[sender] += sent;
-        s.claimable[s.master] += fee - insured - sent;
-        s.totalFees += uint128(fee);
     }
 }

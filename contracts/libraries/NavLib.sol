@@ -2,6 +2,7 @@
 pragma solidity ^0.8.30;
 
 import {IStrategyVault} from "../interfaces/IStrategyVault.sol";
+import {FeeLib} from "./FeeLib.sol";
 import {MathLib} from "./MathLib.sol";
 import {MarketState, Snapshot, VaultState, WAD} from "./VaultState.sol";
 import {VenueLib} from "./VenueLib.sol";
@@ -45,7 +46,7 @@ library NavLib {
     /// @notice What the vault has beyond what the accounts own, USDC 1e6; negative: it is short of that.
     function surplus(VaultState storage s, Snapshot memory snap) internal view returns (int256 amount) {
         int256 atVenue = s.venueCash;
-        amount = int256(uint256(s.idle)) - int256(uint256(s.totalFees)) - ledgerCash(s);
+        amount = int256(uint256(s.idle)) - int256(FeeLib.total(s)) - ledgerCash(s);
         uint256 count = s.marketCount;
         for (uint256 m = 0; m < count; ++m) {
             MarketState storage market = s.markets[m];
@@ -98,8 +99,8 @@ library NavLib {
     function record(VaultState storage s, Snapshot memory snap) internal returns (uint256 index) {
         VenueLib.rememberPrices(s, snap);
         (uint256 navIndex, uint256 totalEquity) = indexOf(s, ledgerEquity(s, snap));
-        index = s.nav.length;
-        s.nav.push(pack(block.timestamp, navIndex, totalEquity));
+        index = s.navCount++;
+        s.nav[index] = pack(block.timestamp, navIndex, totalEquity);
         emit IStrategyVault.NavRecorded(index, uint64(block.timestamp), navIndex, totalEquity);
     }
 

@@ -29,19 +29,24 @@ library Sizing {
 
     /// @notice What is the same for every account of a batch.
     /// @dev Ranges: price < 2^96, |leverage| <= 100e18 < 2^67, marginIndex <= 1e18, minTrade and openRoom in USDC 1e36.
+    /// @param speed |leverage|, 1e18
     /// @param gate bits of an account slot that must read `open` for an active account that may hold this market
+    /// @param others bits of an account slot that tell positions in other markets
     /// @param tag what is written to everyone moved: day, generation and signal
+    /// @param time mandates that expire before are expired; beyond all of them when nothing may grow
     /// @param minTrade smallest trade, 1e36 (size x price)
     /// @param openRoom what the vault may still grow, 1e36; falls as accounts grow
     struct Batch {
         uint256 price;
         int256 leverage;
+        uint256 speed;
         int256 fundingIndex;
         uint256 marginIndex;
         uint256 today;
         uint256 tag;
         uint256 gate;
         uint256 open;
+        uint256 others;
         uint256 time;
         uint256 maxLeverageBps;
         uint256 deadBandBps;
@@ -54,9 +59,6 @@ library Sizing {
 
     /// @notice Open size limit: larger positions would not fit the ledger's int88.
     uint256 internal constant MAX_SIZE = uint256(PositionLib.MAX_SIZE);
-
-    /// @dev No position may be worth more than this (USDC 1e6): a third of what the quote balance's int56 holds.
-    uint256 internal constant MAX_VALUE = uint256(PositionLib.MAX_QUOTE) / 3;
 
     /// @dev USDC 1e6 as size x price; one whole USDC.
     uint256 private constant SCALE = 1e30;
@@ -88,15 +90,15 @@ library Sizing {
             // --- the wish, and the bounds that shorten it
             if (Account.unwrap(a) & b.gate != b.open) {
                 if (size == 0) return (0, shut(a));
-            } else if (b.leverage != 0) {
+            } else if (b.speed != 0) {
                 if (equity > 0) {
                     uint256 wanted = a.mode() == uint256(Mode.ProRata)
-                        ? b.leverage.abs() * a.sizing() * uint256(equity) / (10_000 * 1e18)
+                        ? b.speed * a.sizing() * uint256(equity) / (10_000 * 1e18)
                         : a.sizing() * 1e6;
                     uint256 limit =
                         (uint256(equity) * (a.maxLeverage() * 100).min(b.maxLeverageBps) / 10_000).floorSub(other);
                     if (wanted > limit) (wanted, outcome) = (limit, Outcome.LeverageBound);
-                    limit = (a.maxPositionNotional() * 1e6).min(MAX_VALUE);
+                    limit = a.maxPositionNotional() * 1e6;
                     if (wanted > limit) (wanted, outcome) = (limit, Outcome.NotionalBound);
                     wanted = wanted * SCALE / b.price;
                     if (wanted > MAX_SIZE) (wanted, outcome) = (MAX_SIZE, Outcome.SizeOverflow);
@@ -108,28 +110,33 @@ library Sizing {
 
             // --- the bounds on the way there
             uint256 moved = (target - size).abs();
-            uint256 value = moved * b.price;
-            if (target.abs() > size.abs() || target * size < 0) {
-                uint256 grown = target * size < 0 ? target.abs() : moved;
-                if (b.reduceOnly || a.expiry() < b.time || grown * b.price > b.openRoom) {
-                    (target, outcome) = reduced(b, a, size, target, used);
-                } else if (
-                    used * WHOLE + value + WHOLE + target.abs() * b.price + (other + 1) * SCALE
-                        > a.maxDailyTurnover() * WHOLE
-                ) {
-                    (target, outcome) = turned(b, a, size, target, other, used);
-                } else {
-                    b.openRoom -= grown * b.price;
+            uint256 held = size.abs();
+            {
+                uint256 goal = target.abs();
+                // spent today, this trade and one unit of rounding, 1e36
+                uint256 spent = (used + 1) * WHOLE + moved * b.price;
+                bool flip = target * size < 0;
+                if (flip || goal > held) {
+                    uint256 grown = (flip ? goal : moved) * b.price;
+                    if (a.expiry() < b.time || grown > b.openRoom) {
+                        (target, outcome) = reduced(b, a, size, target, used);
+                        moved = (target - size).abs();
+                    } else if (spent + goal * b.price + (other + 1) * SCALE > a.maxDailyTurnover() * WHOLE) {
+                        (target, outcome) = turned(b, a, size, target, other, used);
+                        moved = (target - size).abs();
+                    } else {
+                        b.openRoom -= grown;
+                    }
+                } else if (spent > a.maxDailyTurnover() * WHOLE) {
+                    (target, outcome) = closed(b, a, size, target, used, outcome);
+                    moved = (target - size).abs();
                 }
-            } else if (used * WHOLE + value + WHOLE > a.maxDailyTurnover() * WHOLE) {
-                (target, outcome) = closed(b, a, size, target, used, outcome);
             }
 
             // --- is it worth a trade
-            moved = (target - size).abs();
             if (moved == 0) return (target, outcome == Outcome.Moved ? Outcome.AtTarget : outcome);
             if (target != 0) {
-                if (target * size > 0 && moved * 10_000 < b.deadBandBps * size.abs()) return (size, Outcome.AtTarget);
+                if (target * size > 0 && moved * 10_000 < b.deadBandBps * held) return (size, Outcome.AtTarget);
                 if (moved * b.price < b.minTrade) return (size, Outcome.Dust);
             }
             if (outcome != Outcome.Moved) outcome = Outcome.Capped;

@@ -19,6 +19,14 @@ interface ITradeWithin {
 library TradeLib {
     using MathLib for int256;
 
+    /// @notice What came of a trade: the fill and its price, or the reason for none.
+    struct Result {
+        bool ok;
+        uint256 price;
+        IVenue.Fill fill;
+        bytes reason;
+    }
+
     /// @notice Runs inside the vault's call to itself: trades, then reverts with the price when it is out of range.
     function within(address venue, bytes32 market, int256 size, uint256 lowest, uint256 highest)
         internal
@@ -53,18 +61,19 @@ library TradeLib {
         int256 size,
         uint256 lowest,
         uint256 highest
-    ) internal returns (bool ok, IVenue.Fill memory fill, uint256 price, bytes memory reason) {
+    ) internal returns (Result memory result) {
         bytes32 id = s.markets[market].venueMarket;
         for (uint256 attempt = 0; attempt < 2; ++attempt) {
             try ITradeWithin(address(this)).tradeWithin(id, size, lowest, highest) returns (
-                IVenue.Fill memory fill_, uint256 price_
+                IVenue.Fill memory fill, uint256 price
             ) {
                 VenueLib.settleFunding(s, snap, market);
-                s.venueCash += fill_.quote - int256(fill_.fee);
-                return (true, fill_, price_, reason);
-            } catch (bytes memory reason_) {
-                reason = reason_;
-                if (isPriceLimit(reason_) || !VenueLib.stake(s, s.idle)) return (false, fill, 0, reason);
+                s.venueCash += int128(fill.quote - int256(fill.fee));
+                (result.ok, result.price, result.fill) = (true, price, fill);
+                return result;
+            } catch (bytes memory reason) {
+                result.reason = reason;
+                if (isPriceLimit(reason) || !VenueLib.stake(s, s.idle)) return result;
             }
         }
     }

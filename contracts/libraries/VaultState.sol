@@ -48,13 +48,15 @@ struct Divergence {
 }
 
 /// @notice All storage of a vault.
+/// @param navCount points recorded in `nav`
 /// @param idle USDC (1e6) in the vault by its own books
+/// @param masterFees the master's accrued fees, USDC 1e6; insuranceFees the fund's; otherFees the sum of `fees`
 /// @param venueCash the venue's cash as last seen or computed, 1e18
 /// @param totalQuote sum of all quote balances, USDC 1e6
 /// @param totalShares sum of all margin shares
 /// @param marginIndex margin = shares x marginIndex / 1e18; only ever falls
 /// @param units NAV units outstanding; lastIndex is the NAV index while there are none
-/// @param totalFees accrued and not yet claimed, USDC 1e6
+/// @param fees accrued to batch senders and liquidators, USDC 1e6
 struct VaultState {
     address venue;
     uint64 strategyId;
@@ -62,16 +64,19 @@ struct VaultState {
     bool woundUp;
     address master;
     uint32 accountCount;
-    uint64 batches;
+    uint32 batches;
+    uint32 navCount;
     address registry;
     address insurance;
     address usdc;
-    uint128 idle;
-    uint128 totalFees;
-    int256 venueCash;
-    int256 totalQuote;
-    uint128 totalShares;
-    uint128 marginIndex;
+    uint96 idle;
+    uint80 masterFees;
+    uint80 insuranceFees;
+    int128 venueCash;
+    int128 totalQuote;
+    uint96 totalShares;
+    uint64 marginIndex;
+    uint96 otherFees;
     uint128 units;
     uint128 lastIndex;
     MarketState[MAX_MARKETS] markets;
@@ -82,8 +87,8 @@ struct VaultState {
     mapping(uint256 accountAndMarket => Position) positions;
     mapping(uint256 marketAndGeneration => Divergence) divergences;
     mapping(address follower => uint32 account) accountOf;
-    mapping(address who => uint256 amount) claimable;
-    uint256[] nav;
+    mapping(address who => uint256 amount) fees;
+    mapping(uint256 index => uint256 point) nav;
 }
 
 /// @notice Prices and funding of every market at one moment. A market without positions has price 0 unless it is the

@@ -72,7 +72,7 @@ library VenueLib {
     /// @notice Books that the venue has charged the pending funding of `market`: any trade in it does that.
     function settleFunding(VaultState storage s, Snapshot memory snap, uint256 market) internal {
         if (snap.pending[market] == 0) return;
-        s.venueCash -= snap.pending[market];
+        s.venueCash -= int128(snap.pending[market]);
         s.markets[market].fundingIndex = int64(snap.fundingIndex[market]);
         snap.pending[market] = 0;
     }
@@ -82,8 +82,8 @@ library VenueLib {
         if (amount == 0) return false;
         (ok,) = s.venue.delegatecall(abi.encodeCall(IVenue.deposit, (amount)));
         if (ok) {
-            s.idle -= uint128(amount);
-            s.venueCash += int256(amount * 1e12);
+            s.idle -= uint96(amount);
+            s.venueCash += int128(uint128(amount * 1e12));
         }
     }
 
@@ -98,8 +98,8 @@ library VenueLib {
         for (uint256 m = 0; m < count; ++m) {
             settleFunding(s, snap, m);
         }
-        s.idle += uint128(pulled);
-        s.venueCash -= int256(pulled * 1e12);
+        s.idle += uint96(pulled);
+        s.venueCash -= int128(uint128(pulled * 1e12));
     }
 
     function withdrawable(VaultState storage s) internal view returns (uint256) {
