@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+pragma solidity ^0.8.30;
+
+import {Mode, Outcome, Status} from "../../../contracts/interfaces/LockstepTypes.sol";
+import {Account as Slot} from "../../../contracts/libraries/AccountLib.sol";
+import {Sizing} from "../../../contracts/libraries/Sizing.sol";
+import {Test} from "forge-std/Test.sol";
+
+/// @notice The sizing against the sentences it was written from, in plain arithmetic and by bisection.
+contract SizingFuzzTest is Test {
+    struct Case {
+        uint256 price; // 1e18
+        int256 leverage; // 1e18
+        uint256 strategyLeverageBps;
+        uint256 deadBandBps;
+        uint256 minTrade; // USDC 1e6
+        uint256 openRoom; // USDC 1e6
+        bool reduceOnly;
+        uint256 status;
+        uint256 mode;
+        uint256 sizing;
+        uint256 maxLeverage; // hundredths
+        uint256 maxNotional; // whole USDC
+        uint256 maxTurnover; // whole USDC
+        uint256 expiry;
+        bool allowed;
+        int256 size; // 1e18
+        int256 equity; // USDC 1e6
+        uint256 other; // USDC 1e6
+        uint256 used; // whole USDC
+    }
+
+    uint256 internal constant NOW = 1_800_000_000;
+    uint256 internal constant MARKET = 3;
+
+    function testFuzz_order_isTheReference(Case memory c) public pure {
+        c.price = bound(c.price, 1e14, 1e27);
+        c.leverage = bound(c.leverage, -100e18, 100e18);
+        if (uint256(c.leverage < 0 ? -c.leverage : c.leverage) % 7 == 0) c.leverage = 0;
+        c.strategyLeverageBps = bound(c.strategyLeverageBps, 1000, 70_000);
+        c.deadBandBps = bound(c.deadBandBps, 0, 2000);
+        c.minTrade = bound(c.minTrade, 1e6, 10_000e6);
+        c.openRoom = c.openRoom % 3 == 0 ? bound(c.openRoom, 0, 1e12) : 1e18;
+        c.status = c.status % 4 == 0 ? bound(c.status, 1, 4) : uint256(Status.Active);
+        c.mode %= 2;
+        c.sizing = c.mode == uint256(Mode.ProRata) ? bound(c.sizing, 1, 100_000) : bound(c.sizing, 1, type(uint32).max);
+        c.maxLeverage = bound(c.maxLeverage, 1, 2000);
+        c.maxNotional = bound(c.maxNotional, 1, 100_000_000);
+        c.maxTurnover = bound(c.maxTurnover, 1, 200_000_000);
+        c.expiry = bound(c.expiry, NOW - 10, NOW + 1000);
+        c.equity = bound(c.equity, -1e12, 1e14);
+        uint256 most = 1e44 / c.price; // a position worth 100 M
+        c.size = c.size % 3 == 0 ? int256(0) : bound(c.size, -int256(most), int256(most));
+        c.other = bound(c.other, 0, 1e13);
+        c.used = bound(c.used, 0, c.maxTurnover + 10);
+
+        (int256 target, Outcome outcome) = _order(c);
+        (int256 expected, bool moves) = _reference(c);
+        bool moved = outcome <= Outcome.Capped;
+        // At the edge of "worth a trade" one unit of rounding decides.
+        if (moved != moves) {
+            int256 near = moved ? target - c.size : expected - c.size;
+            uint256 value = _abs(near) * c.price / 1e30;
+            uint256 band = _abs(c.size) * c.deadBandBps / 10_000;
+            bool edge = value <= c.minTrade + 1 || (_abs(near) <= band + 2 && _abs(near) + 2 >= band) || value == 0;
+            assertTrue(edge, "one moves and the other does not");
+            return;
+        }
+        if (moves) assertApproxEqAbs(target, expected, 2 + 1e30 / c.price, "target");
+    }
+
+    function _order(Case memory c) private pure returns (int256 target, Outcome outcome) {
+        Sizing.Batch memory b;
+        b.price = c.price;
+        b.leverage = c.leverage;
+        b.time = NOW;
+        (b.gate, b.open) = Sizing.gateOf(MARKET);
+        b.maxLeverageBps = c.strategyLeverageBps;
+        b.deadBandBps = c.deadBandBps;
+        b.minTrade = c.minTrade * 1e30;
+        b.openRoom = c.openRoom * 1e30;
+        b.reduceOnly = c.reduceOnly;
+        b.market = MARKET;
+        b.marginIndex = 1e18;
+        Slot a;
+        a = a.withBounds(
+                c.mode,
+                c.sizing,
+                c.maxLeverage,
+                100,
+                c.maxNotional,
+                c.maxTurnover,
+                c.expiry,
+                c.allowed ? uint256(1) << MARKET : uint256(1)
+            ).withStatus(Status(c.status));
+        return Sizing.order(b, a, c.size, c.equity, c.other, c.used);
+    }
+
+    // ---------------------------------------------------------------- the plain words
+
+    function _reference(Case memory c) private pure returns (int256 target, bool moves) {
+        target = _wish(c);
+        bool grows = _abs(target) > _abs(c.size) || _opposite(target, c.size);
+        if (grows) {
+            uint256 growth = _opposite(target, c.size) ? _abs(target) : _abs(target) - _abs(c.size);
+            bool mayGrow = !c.reduceOnly && c.expiry >= NOW && growth * c.price <= c.openRoom * 1e30;
+            if (!mayGrow) target = _opposite(target, c.size) ? int256(0) : c.size;
+        }
+        target = _withinTurnover(c, target);
+
+        uint256 trade = _abs(target - c.size);
+        if (trade == 0) return (target, false);
+        if (target != 0) {
+            bool sameSide = c.size != 0 && !_opposite(target, c.size);
+            if (sameSide && trade * 10_000 < c.deadBandBps * _abs(c.size)) return (c.size, false);
+            if (trade * c.price < c.minTrade * 1e30) return (c.size, false);
+        }
+        moves = true;
+    }
+
+    /// @dev Leverage x ratio x equity, or the fixed notional; cut by leverage and by notional.
+    function _wish(Case memory c) private pure returns (int256) {
+        if (c.status != uint256(Status.Active) || !c.allowed || c.leverage == 0 || c.equity <= 0) return 0;
+        uint256 equity = uint256(c.equity);
+        uint256 notional =
+            c.mode == uint256(Mode.ProRata) ? equity * _abs(c.leverage) / 1e18 * c.sizing / 10_000 : c.sizing * 1e6;
+        // One division or two differ by less than a hundredth of a cent times the ratio: take the exact one.
+        if (c.mode == uint256(Mode.ProRata)) notional = equity * _abs(c.leverage) * c.sizing / 1e22;
+        uint256 bps = c.maxLeverage * 100 < c.strategyLeverageBps ? c.maxLeverage * 100 : c.strategyLeverageBps;
+        uint256 gross = equity * bps / 10_000;
+        notional = _min(notional, gross > c.other ? gross - c.other : 0);
+        notional = _min(notional, c.maxNotional * 1e6);
+        uint256 size = notional * 1e30 / c.price;
+        return c.leverage > 0 ? int256(size) : -int256(size);
+    }
+
+    /// @dev The furthest on the way to `target` that today's turnover pays for, by bisection.
+    function _withinTurnover(Case memory c, int256 target) private pure returns (int256) {
+        if (_fits(c, target)) return target;
+        // First towards zero or as far as the target if that is nearer, then beyond.
+        int256 middle = _opposite(target, c.size) ? int256(0) : c.size;
+        if (_opposite(target, c.size) && !_fitsFlipClose(c)) return _furthest(c, c.size, 0);
+        if (_abs(target) > _abs(middle)) return _furthest(c, middle, target);
+        return _furthest(c, c.size, target);
+    }
+
+    function _furthest(Case memory c, int256 from, int256 to) private pure returns (int256) {
+        uint256 low = 0; // fits, or is where it starts
+        uint256 high = _abs(to - from); // does not fit
+        while (high - low > 1) {
+            uint256 mid = (low + high) / 2;
+            if (_fits(c, to > from ? from + int256(mid) : from - int256(mid))) low = mid;
+            else high = mid;
+        }
+        return to > from ? from + int256(low) : from - int256(low);
+    }
+
+    /// @dev Used today + this trade [+ everything open afterwards, when it grows] <= the signed turnover. Turnover is
+    /// counted in whole USDC, rounded up.
+    function _fits(Case memory c, int256 target) private pure returns (bool) {
+        uint256 budget = c.maxTurnover > c.used ? (c.maxTurnover - c.used) * 1e36 : 0;
+        uint256 trade = _abs(target - c.size) * c.price;
+        bool grows = _abs(target) > _abs(c.size) || _opposite(target, c.size);
+        if (!grows) return trade <= budget;
+        return trade + _abs(target) * c.price + (c.other + 1) * 1e30 + 1e36 <= budget;
+    }
+
+    function _fitsFlipClose(Case memory c) private pure returns (bool) {
+        uint256 budget = c.maxTurnover > c.used ? (c.maxTurnover - c.used) * 1e36 : 0;
+        return _abs(c.size) * c.price + 1e36 <= budget;
+    }
+
+    function _opposite(int256 x, int256 y) private pure returns (bool) {
+        return (x > 0 && y < 0) || (x < 0 && y > 0);
+    }
+
+    function _abs(int256 x) private pure returns (uint256) {
+        return uint256(x < 0 ? -x : x);
+    }
+
+    function _min(uint256 x, uint256 y) private pure returns (uint256) {
+        return x < y ? x : y;
+    }
+}
