@@ -45,6 +45,13 @@ library MathLib {
         }
     }
 
+    /// @notice x / d without the check for 0: for a divisor that is proved elsewhere.
+    function div(uint256 x, uint256 d) internal pure returns (uint256 z) {
+        assembly ("memory-safe") {
+            z := div(x, d)
+        }
+    }
+
     function ceilDivision(uint256 x, uint256 d) internal pure returns (uint256 z) {
         assembly ("memory-safe") {
             z := add(div(x, d), iszero(iszero(mod(x, d))))

@@ -140,8 +140,9 @@ library MirrorLib {
         if (s.woundUp) onlyReduce(b);
         b.tag = type(uint256).max; // no signal: nobody has applied it
         Position p = LedgerLib.position(s, account, market);
-        (delta, outcome) = decide(s, snap, b, account, s.accounts[account], p);
-        target = p.size() + delta;
+        uint256 code;
+        (delta, code) = decide(s, snap, b, account, s.accounts[account], p);
+        (target, outcome) = (p.size() + delta, Outcome(code));
     }
 
     // ---------------------------------------------------------------- commit
@@ -243,7 +244,7 @@ library MirrorLib {
                     }
                 }
                 if (p.generation() != b.generation) p = LedgerLib.caughtUp(s, b.market, p);
-                (int256 delta, Outcome outcome) = decide(s, snap, b, account, a, p);
+                (int256 delta, uint256 outcome) = decide(s, snap, b, account, a, p);
                 if (delta > 0) {
                     plan.buys += uint256(delta);
                     if (a.maxSlippageBps() < plan.buySlippage) plan.buySlippage = a.maxSlippageBps();
@@ -268,13 +269,12 @@ library MirrorLib {
         uint256 account,
         Account a,
         Position p
-    ) private view returns (int256 delta, Outcome outcome) {
+    ) private view returns (int256 delta, uint256 outcome) {
         // Margin < 2^64; values below 2^75 (see PositionLib); turnover sums below 12 * 2^28.
         unchecked {
             if (p.tag() == b.tag && a.touchedMarkets() >> b.market & 1 == 1 && a.status() == uint256(Status.Active)) {
-                return (0, Outcome.AlreadyApplied);
+                return (0, uint256(Outcome.AlreadyApplied));
             }
-            int256 size = p.size();
             int256 equity = int256(a.marginShares() * b.marginIndex / WAD) + p.value(b.price, b.fundingIndex);
             uint256 used = p.turnoverOn(b.today);
             uint256 others = Account.unwrap(a) & b.others;
@@ -283,10 +283,11 @@ library MirrorLib {
                 bool stale;
                 (equity, other, used, stale) = withOthers(s, snap, account, others, b.today, equity, used);
                 // Equity unknown: only what needs no equity is done, which is closing.
-                if (stale && b.speed != 0 && Account.unwrap(a) & b.gate == b.open) return (0, Outcome.ReduceOnly);
+                if (stale && b.speed != 0 && Account.unwrap(a) & b.gate == b.open) {
+                    return (0, uint256(Outcome.ReduceOnly));
+                }
             }
-            (delta, outcome) = Sizing.order(b, a, size, equity, other, used);
-            delta = outcome <= Outcome.Capped ? delta - size : int256(0);
+            return Sizing.order(b, a, p.size(), equity, other, used);
         }
     }
 
@@ -430,10 +431,17 @@ library MirrorLib {
         // |order|, |size| < 2^87, price < 2^97, rates < 2^98, funding < 2^56 * 1e9: the sum of the three products is
         // below 2^188, and 2^30 of them fit.
         unchecked {
+            int256 funding = b.fundingIndex;
+            uint256 index = b.price;
+            uint256 today = b.today;
+            uint256 bit = 1 << b.market;
             uint256 at = plan.at;
             uint256 end = at + plan.count * STRIDE;
-            int256 funding = b.fundingIndex;
-            for (uint256 out; at != end; at += STRIDE) {
+            uint256 out;
+            assembly ("memory-safe") {
+                out := add(fills, 0x20)
+            }
+            for (; at != end; at += STRIDE) {
                 uint256 word;
                 int256 delta;
                 Position p;
@@ -441,33 +449,35 @@ library MirrorLib {
                     word := mload(add(at, 0x60))
                     delta := signextend(10, shr(128, word))
                     p := mload(add(at, 0x20))
-                    out := add(out, 0x20)
                 }
                 if (delta != 0) {
                     uint256 volume = delta.abs();
                     int256 size = p.size();
+                    int256 before = p.fundingIndex();
                     uint256 fees = volume * (delta > 0 ? buyRate : sellRate);
-                    int256 quote =
-                        (-delta * price - int256(fees) - size * (funding - p.fundingIndex()) * 1e9).divDown(1e30);
-                    fees = fees.ceilDivision(1e30);
+                    int256 quote = (-delta * price - int256(fees) - size * (funding - before) * 1e9).divDown(1e30);
                     t.volume += volume;
                     t.quote += quote;
-                    t.cost += (size + delta) * funding - size * p.fundingIndex();
-                    volume = p.turnoverOn(b.today) + (volume * b.price).ceilDivision(1e36);
-                    if (volume > PositionLib.MAX_TURNOVER) volume = PositionLib.MAX_TURNOVER;
-                    t.long += (size + delta).positive() - size.positive();
+                    t.cost -= size * before;
+                    t.long -= size.positive();
                     size += delta;
-                    ++t.moved;
+                    t.cost += size * funding;
+                    t.long += size.positive();
+                    volume = p.turnoverOn(today) + (volume * index).ceilDivision(1e36);
+                    if (volume > PositionLib.MAX_TURNOVER) volume = PositionLib.MAX_TURNOVER;
                     p = PositionLib.pack(size, p.quote() + quote, funding, volume, tag);
+                    fees = fees.ceilDivision(1e30);
+                    ++t.moved;
                     assembly ("memory-safe") {
                         sstore(mload(add(at, 0x40)), p)
                         word := or(word, or(shl(72, and(quote, 0xffffffffffffff)), shl(24, fees)))
                     }
                     Account a = accountAt(at);
-                    if (a.touchedMarkets() >> b.market & 1 == 0) s.accounts[word >> 224] = a.touch(b.market);
+                    if (a.touchedMarkets() & bit == 0) s.accounts[word >> 224] = a.touch(b.market);
                 }
                 assembly ("memory-safe") {
-                    mstore(add(fills, out), word)
+                    mstore(out, word)
+                    out := add(out, 0x20)
                 }
             }
         }

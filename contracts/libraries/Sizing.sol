@@ -73,21 +73,27 @@ library Sizing {
         return ((uint256(0xf) << STATUS_SHIFT) | allowed, (uint256(Status.Active) << STATUS_SHIFT) | allowed);
     }
 
+    /// @dev Outcomes as numbers: the compiler checks the range of an enum at every step.
+    uint256 internal constant MOVED = uint256(Outcome.Moved);
+    uint256 internal constant CAPPED = uint256(Outcome.Capped);
+    uint256 internal constant AT_TARGET = uint256(Outcome.AtTarget);
+
     /// @param size the account's size in this market
     /// @param equity USDC 1e6
     /// @param other notional in all other markets, USDC 1e6
     /// @param used turnover of the day in all markets, whole USDC
-    /// @return target 1e18 base units
-    /// @return outcome what happens to the account when the target is traded; `Moved` and `Capped` move it
+    /// @return delta what to trade, 1e18 base units; 0 unless the outcome is `Moved` or `Capped`
+    /// @return outcome an `Outcome`
     function order(Batch memory b, Account a, int256 size, int256 equity, uint256 other, uint256 used)
         internal
         pure
-        returns (int256 target, Outcome outcome)
+        returns (int256 delta, uint256 outcome)
     {
-        // Every factor is below the range its packed field proves: notional < 2^54, price < 2^96, size < 2^87,
+        // Every factor is below the range its packed field proves: notional < 2^54, 0 < price < 2^96, size < 2^87,
         // equity < 2^80, leverage < 2^67, sizing < 2^32: no product reaches 2^255.
         unchecked {
             // --- the wish, and the bounds that shorten it
+            int256 target;
             if (Account.unwrap(a) & b.gate != b.open) {
                 if (size == 0) return (0, shut(a));
             } else if (b.speed != 0) {
@@ -97,64 +103,70 @@ library Sizing {
                         : a.sizing() * 1e6;
                     uint256 limit =
                         (uint256(equity) * (a.maxLeverage() * 100).min(b.maxLeverageBps) / 10_000).floorSub(other);
-                    if (wanted > limit) (wanted, outcome) = (limit, Outcome.LeverageBound);
+                    if (wanted > limit) (wanted, outcome) = (limit, uint256(Outcome.LeverageBound));
                     limit = a.maxPositionNotional() * 1e6;
-                    if (wanted > limit) (wanted, outcome) = (limit, Outcome.NotionalBound);
-                    wanted = wanted * SCALE / b.price;
-                    if (wanted > MAX_SIZE) (wanted, outcome) = (MAX_SIZE, Outcome.SizeOverflow);
+                    if (wanted > limit) (wanted, outcome) = (limit, uint256(Outcome.NotionalBound));
+                    wanted = (wanted * SCALE).div(b.price);
+                    if (wanted > MAX_SIZE) (wanted, outcome) = (MAX_SIZE, uint256(Outcome.SizeOverflow));
                     target = b.leverage > 0 ? int256(wanted) : -int256(wanted);
                 } else if (size == 0) {
-                    return (0, Outcome.UnderMargined);
+                    return (0, uint256(Outcome.UnderMargined));
                 }
             }
 
             // --- the bounds on the way there
-            uint256 moved = (target - size).abs();
-            uint256 held = size.abs();
+            delta = target - size;
+            uint256 value = delta.abs() * b.price;
             {
-                uint256 goal = target.abs();
                 // spent today, this trade and one unit of rounding, 1e36
-                uint256 spent = (used + 1) * WHOLE + moved * b.price;
-                bool flip = target * size < 0;
-                if (flip || goal > held) {
-                    uint256 grown = (flip ? goal : moved) * b.price;
-                    if (a.expiry() < b.time || grown > b.openRoom) {
+                uint256 spent = (used + 1) * WHOLE + value;
+                uint256 goal = target.abs();
+                uint256 grown = goal.floorSub(target * size < 0 ? 0 : size.abs());
+                if (grown != 0) {
+                    grown *= b.price;
+                    if (a.expiry() < b.time) {
                         (target, outcome) = reduced(b, a, size, target, used);
-                        moved = (target - size).abs();
+                    } else if (grown > b.openRoom) {
+                        (target, outcome) = reduced(b, a, size, target, used);
                     } else if (spent + goal * b.price + (other + 1) * SCALE > a.maxDailyTurnover() * WHOLE) {
                         (target, outcome) = turned(b, a, size, target, other, used);
-                        moved = (target - size).abs();
                     } else {
                         b.openRoom -= grown;
                     }
                 } else if (spent > a.maxDailyTurnover() * WHOLE) {
                     (target, outcome) = closed(b, a, size, target, used, outcome);
-                    moved = (target - size).abs();
                 }
             }
 
             // --- is it worth a trade
-            if (moved == 0) return (target, outcome == Outcome.Moved ? Outcome.AtTarget : outcome);
-            if (target != 0) {
-                if (target * size > 0 && moved * 10_000 < b.deadBandBps * held) return (size, Outcome.AtTarget);
-                if (moved * b.price < b.minTrade) return (size, Outcome.Dust);
+            if (outcome != MOVED) {
+                delta = target - size;
+                if (delta == 0) return (0, outcome);
+                value = delta.abs() * b.price;
+                outcome = CAPPED;
             }
-            if (outcome != Outcome.Moved) outcome = Outcome.Capped;
+            if (value < b.minTrade && target != 0) {
+                return (0, value == 0 ? AT_TARGET : uint256(Outcome.Dust));
+            }
+            if (value * 10_000 < b.deadBandBps * size.abs() * b.price) {
+                if (target * size > 0) return (0, AT_TARGET);
+            }
+            if (delta == 0) return (0, AT_TARGET);
         }
     }
 
     /// @dev Why an account without a position takes none.
-    function shut(Account a) private pure returns (Outcome) {
-        return a.status() != uint256(Status.Active) ? Outcome.Inactive : Outcome.MarketNotAllowed;
+    function shut(Account a) private pure returns (uint256) {
+        return uint256(a.status() != uint256(Status.Active) ? Outcome.Inactive : Outcome.MarketNotAllowed);
     }
 
     /// @dev Nothing may grow: a flip is cut at zero, anything else stays where it is.
     function reduced(Batch memory b, Account a, int256 size, int256 target, uint256 used)
         private
         pure
-        returns (int256, Outcome outcome)
+        returns (int256, uint256 outcome)
     {
-        outcome = !b.reduceOnly && a.expiry() < b.time ? Outcome.Expired : Outcome.ReduceOnly;
+        outcome = uint256(!b.reduceOnly && a.expiry() < b.time ? Outcome.Expired : Outcome.ReduceOnly);
         if (target * size < 0) return closed(b, a, size, 0, used, outcome);
         return (size, outcome);
     }
@@ -164,13 +176,15 @@ library Sizing {
     function turned(Batch memory b, Account a, int256 size, int256 target, uint256 other, uint256 used)
         private
         pure
-        returns (int256, Outcome)
+        returns (int256, uint256)
     {
         unchecked {
             uint256 room = a.maxDailyTurnover().floorSub(used) * WHOLE;
             uint256 held = size.abs() * b.price;
             bool flip = target * size < 0;
-            if (flip && held + WHOLE > room) return closed(b, a, size, 0, used, Outcome.TurnoverBound);
+            if (flip && held + WHOLE > room) {
+                return closed(b, a, size, 0, used, uint256(Outcome.TurnoverBound));
+            }
             // |trade| + |target| <= room, with |trade| = target - held or target + held
             uint256 reserve = (other + 1) * SCALE + WHOLE;
             uint256 most = (flip ? room.floorSub(held + reserve) : (room + held).floorSub(reserve)) / 2 / b.price;
@@ -179,15 +193,15 @@ library Sizing {
             int256 cut = target > 0 ? int256(most) : -int256(most);
             uint256 grown = (flip ? most : most - size.abs()) * b.price;
             b.openRoom = b.openRoom.floorSub(grown);
-            return (cut, cut == target ? Outcome.Moved : Outcome.TurnoverBound);
+            return (cut, cut == target ? MOVED : uint256(Outcome.TurnoverBound));
         }
     }
 
     /// @dev The day's turnover holds back a reduction: as much of it as is left.
-    function closed(Batch memory b, Account a, int256 size, int256 target, uint256 used, Outcome why)
+    function closed(Batch memory b, Account a, int256 size, int256 target, uint256 used, uint256 why)
         private
         pure
-        returns (int256, Outcome)
+        returns (int256, uint256)
     {
         unchecked {
             uint256 room = a.maxDailyTurnover().floorSub(used) * WHOLE;
@@ -195,7 +209,7 @@ library Sizing {
             // turnover is counted in whole USDC, rounded up
             if (moved * b.price <= room) return (target, why);
             moved = room / b.price;
-            return (size > 0 ? size - int256(moved) : size + int256(moved), Outcome.TurnoverBound);
+            return (size > 0 ? size - int256(moved) : size + int256(moved), uint256(Outcome.TurnoverBound));
         }
     }
 }

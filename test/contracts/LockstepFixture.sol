@@ -8,13 +8,14 @@ import {IStrategyVault} from "../../contracts/interfaces/IStrategyVault.sol";
 import {Mandate, Mode, Outcome, Proof, Signal, Terms} from "../../contracts/interfaces/LockstepTypes.sol";
 import {IPerpClearingHouse} from "../../contracts/venues/perp-v2/interfaces/IPerpV2.sol";
 import {LockstepConfig, LockstepDeployer} from "../../script/deploy/LockstepDeployer.sol";
-import {PerpMarket, PerpV2Deployer} from "../../script/deploy/PerpV2Deployer.sol";
+import {PerpMarket} from "../../script/deploy/PerpV2Deployer.sol";
+import {PerpV2Fixture} from "./venue/PerpV2Fixture.sol";
 import {Test, Vm} from "forge-std/Test.sol";
 
 /// @title Base of the contract tests
 /// @notice The real Perp v2, the real Permit2, a whole Lockstep, one master with a position source and one strategy
 /// over ETH-USD (0) and BTC-USD (1). Helpers sign, follow, trade and mirror.
-abstract contract LockstepFixture is PerpV2Deployer, LockstepDeployer, Test {
+abstract contract LockstepFixture is PerpV2Fixture, LockstepDeployer, Test {
     uint8 internal constant ETH = 0;
     uint8 internal constant BTC = 1;
 
@@ -94,14 +95,14 @@ abstract contract LockstepFixture is PerpV2Deployer, LockstepDeployer, Test {
 
     /// @dev Both oracles answer now with what they answered last.
     function _refreshPrices() internal {
-        vm.warp(block.timestamp + 1);
+        _wait(1);
         ethMarket.aggregator.set(ethMarket.aggregator.latestAnswer());
         btcMarket.aggregator.set(btcMarket.aggregator.latestAnswer());
     }
 
     /// @dev Time passes and both oracles keep answering.
     function _skip(uint256 seconds_) internal {
-        vm.warp(block.timestamp + seconds_ - 1);
+        _wait(seconds_ - 1);
         _refreshPrices();
     }
 
@@ -126,7 +127,7 @@ abstract contract LockstepFixture is PerpV2Deployer, LockstepDeployer, Test {
                     isExactInput: size < 0,
                     amount: uint256(size < 0 ? -size : size),
                     oppositeAmountBound: 0,
-                    deadline: block.timestamp,
+                    deadline: vm.getBlockTimestamp(),
                     sqrtPriceLimitX96: 0,
                     referralCode: 0
                 })
@@ -156,7 +157,7 @@ abstract contract LockstepFixture is PerpV2Deployer, LockstepDeployer, Test {
         m.allowedMarkets = new string[](2);
         (m.allowedMarkets[0], m.allowedMarkets[1]) = ("ETH-USD", "BTC-USD");
         m.deposit = deposit;
-        m.expiry = uint64(block.timestamp + 365 days);
+        m.expiry = uint64(vm.getBlockTimestamp() + 365 days);
         m.nonce = ++_nonce;
     }
 
@@ -169,7 +170,7 @@ abstract contract LockstepFixture is PerpV2Deployer, LockstepDeployer, Test {
             digest = _digest(mandateHash);
         } else {
             signed.permitNonce = ++_nonce;
-            signed.permitDeadline = block.timestamp + 1 hours;
+            signed.permitDeadline = vm.getBlockTimestamp() + 1 hours;
             digest = keccak256(
                 abi.encodePacked(
                     "\x19\x01",
@@ -225,7 +226,7 @@ abstract contract LockstepFixture is PerpV2Deployer, LockstepDeployer, Test {
     function _tokenPermit(uint256 key) internal view returns (IMirrorEngine.TokenPermit memory permit) {
         address owner = vm.addr(key);
         permit.value = type(uint256).max;
-        permit.deadline = block.timestamp + 1 hours;
+        permit.deadline = vm.getBlockTimestamp() + 1 hours;
         bytes32 structHash = keccak256(
             abi.encode(PERMIT_TYPEHASH, owner, PERMIT2, permit.value, perp.usdc.nonces(owner), permit.deadline)
         );
@@ -258,7 +259,7 @@ abstract contract LockstepFixture is PerpV2Deployer, LockstepDeployer, Test {
         view
         returns (Signal memory signal, bytes memory signature)
     {
-        signal = Signal(id, market, leverage, sequence, uint64(block.timestamp) * 1000);
+        signal = Signal(id, market, leverage, sequence, uint64(vm.getBlockTimestamp()) * 1000);
         bytes32 structHash = keccak256(
             abi.encode(
                 keccak256("Signal(uint256 strategyId,uint8 market,int256 leverage,uint64 sequence,uint64 observedAt)"),
