@@ -73,7 +73,8 @@ contract SizingFuzzTest is Test {
         Sizing.Batch memory b;
         b.price = c.price;
         b.leverage = c.leverage;
-        b.time = NOW;
+        b.speed = _abs(c.leverage);
+        b.time = c.reduceOnly ? type(uint256).max : NOW;
         (b.gate, b.open) = Sizing.gateOf(MARKET);
         b.maxLeverageBps = c.strategyLeverageBps;
         b.deadBandBps = c.deadBandBps;

@@ -372,7 +372,8 @@ contract IncidentsTest is LockstepFixture, INotified {
         uint256 paid;
         for (uint256 i = 0; i < 6; ++i) {
             vm.prank(makeAddr(string.concat("own master ", vm.toString(i))));
-            (, address own) = lockstep.registry.register(address(lockstep.venue), address(0), "own", _markets(), _terms());
+            (, address own) =
+                lockstep.registry.register(address(lockstep.venue), address(0), "own", _markets(), _terms());
             vm.startPrank(own);
             uint256 first = lockstep.insurance.cover(1_000_000e6);
             assertLe(first, 20_000e6, "more than a vault's share");

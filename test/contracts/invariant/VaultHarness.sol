@@ -2,6 +2,7 @@
 pragma solidity ^0.8.30;
 
 import {StrategyVault} from "../../../contracts/StrategyVault.sol";
+import {FeeLib} from "../../../contracts/libraries/FeeLib.sol";
 import {LedgerLib} from "../../../contracts/libraries/LedgerLib.sol";
 
 /// @title The vault with its books open
@@ -24,7 +25,7 @@ contract VaultHarness is StrategyVault {
 
     function books() external view returns (Books memory b) {
         b.idle = state.idle;
-        b.totalFees = state.totalFees;
+        b.totalFees = FeeLib.total(state);
         b.venueCash = state.venueCash;
         b.totalQuote = state.totalQuote;
         b.totalShares = state.totalShares;
