@@ -711,6 +711,9 @@ impl Engine {
         });
         let waits_for_a_batch = strategy.vaults.iter().any(|vault| busy.contains(vault));
         if orders.is_empty() {
+            if matches!(proof, ProofPath::Signed { .. }) {
+                warn!(strategy = id, market, %leverage, "nobody to move: the signal is not stored; attest it again later");
+            }
             if !waits_for_a_batch {
                 self.hot.remove(&pair);
             }

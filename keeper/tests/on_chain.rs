@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use alloy::primitives::B256;
+use alloy::primitives::{Address, B256};
 use alloy::providers::Provider as _;
 use anyhow::Context as _;
-use lockstep_contracts::bindings::IStrategyVault;
+use lockstep_contracts::bindings::{IMasterRegistry, IMirrorEngine, IStrategyVault};
 use lockstep_contracts::relay::{Intent, RelayState, RelayStatus, SignedIntent, SignedMandate};
-use lockstep_devnet::followers::Follower;
+use lockstep_devnet::chain::wall_clock;
+use lockstep_devnet::followers::{Follower, wide_mandate};
+use lockstep_devnet::genesis::Role;
+use lockstep_devnet::masters::MASTERS;
 use lockstep_devnet::process::eventually;
 use lockstep_devnet::proxy::Faults;
 use lockstep_devnet::stack::{Master, PATIENCE, Stack, StackOptions};
@@ -317,7 +320,7 @@ async fn a_stalled_batch_is_replaced_at_the_same_nonce() -> anyhow::Result<()> {
     let provider = stack.chain.provider();
     let nonce = provider.get_transaction_count(keeper).await?;
     // From here on nobody mines but the test.
-    let () = provider.raw_request("evm_setAutomine".into(), [false]).await?;
+    let () = provider.raw_request("evm_setIntervalMining".into(), [0]).await?;
     master_pending(&stack, &master).await?;
     tokio::time::sleep(Duration::from_secs(4)).await;
     let () = provider.raw_request("evm_setAutomine".into(), [true]).await?;
@@ -340,4 +343,52 @@ async fn master_pending(stack: &Stack, master: &Master) -> anyhow::Result<()> {
     let (traded, mined) = tokio::join!(trade, mine);
     traded?;
     mined
+}
+
+#[tokio::test]
+async fn a_signal_the_keeper_attests_moves_followers_of_a_master_without_a_source() -> anyhow::Result<()> {
+    let stack = keeper_only(StackOptions::default()).await?;
+    let plan = MASTERS.first().context("a plan")?.clone();
+    let account = Role::Master(0).account()?;
+    let call = plan.registration(stack.deployment.venue, Address::ZERO, vec![0]);
+    stack
+        .chain
+        .execute(&account, stack.deployment.registry, &call, 3_000_000)
+        .await?;
+    let registry = IMasterRegistry::new(stack.deployment.registry, stack.chain.provider());
+    let logs = registry.VaultCreated_filter().from_block(0).query().await?;
+    let created = logs.last().context("a vault")?.0.clone();
+
+    let follower = stack.follower(1)?;
+    let mandate = wide_mandate(
+        follower.address(),
+        created.vault,
+        &[ETH],
+        1_000_000_000,
+        wall_clock(),
+    );
+    let signed = stack.sign_funded(&follower, mandate).await?;
+    let state = settled(&stack, relay(&stack, &signed).await?).await?;
+    assert!(matches!(state, RelayState::Included { .. }), "{state:?}");
+
+    let vault = IStrategyVault::new(created.vault, stack.chain.provider());
+    for (leverage, sign) in [("1.5", 1), ("-0.5", -1)] {
+        let body = serde_json::json!({
+            "strategyId": u64::try_from(created.strategyId)?,
+            "market": 0,
+            "leverage": leverage,
+            "observedAt": stack.chain.time().await? * 1_000,
+        });
+        let (code, answer) = post(&stack, "v1/signal", &body).await?;
+        assert_eq!(code, 202, "{answer}");
+        eventually("the signal to be mirrored", PATIENCE, async || {
+            let size = i128::try_from(vault.positionView(1, 0).call().await?.size)?;
+            Ok((size.signum() == sign).then_some(()))
+        })
+        .await?;
+    }
+    let engine = IMirrorEngine::new(stack.deployment.engine, stack.chain.provider());
+    let stored = engine.signalOf(created.strategyId, 0).call().await?;
+    assert_eq!((stored.sequence, stored.proof), (2, 2));
+    Ok(())
 }

@@ -1,5 +1,6 @@
-//! The target of one account, line by line as `contracts/libraries/Sizing.sol` computes it. The chain decides; this
-//! only tells which accounts are worth naming in a batch.
+//! The target of one account as `contracts/libraries/Sizing.sol` computes it. The chain decides; this
+//! only tells which accounts are worth naming in a batch. Two roundings are left out because the plan's tolerance covers
+//! them: turnover is counted there in whole USDC, and the vault's open room falls within a batch.
 
 use alloy::primitives::U256;
 use lockstep_contracts::fills::Outcome;
