@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use lockstep_devnet::bench;
+use lockstep_devnet::genesis::Genesis;
 use lockstep_devnet::layout::Layout;
 use lockstep_devnet::up::{UpOptions, up};
 use lockstep_service::{logs, shutdown};
@@ -36,6 +37,8 @@ enum Command {
         #[arg(long, default_value_t = 2026)]
         seed: u64,
     },
+    /// Deploys the chain that the tests and new stacks load, unless that is done.
+    Prepare,
     /// Measures, and prints one table; benchmarks are gas, keeper_latency, indexer_rate and end_to_end_latency.
     Bench {
         /// Only benchmarks whose name or figure contains this.
@@ -77,6 +80,11 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
                 seed,
             };
             up(&layout, &options, stop).await
+        }
+        Command::Prepare => {
+            let genesis = Genesis::prepare(&layout).await?;
+            println!("{}", genesis.directory.display());
+            Ok(())
         }
         Command::Bench { name, json } => {
             let measured = bench::run(&layout, name.as_deref(), |figure| {
