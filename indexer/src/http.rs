@@ -1,6 +1,5 @@
 //! The door for whoever watches the process: `/healthz`, `/readyz`, `/metrics`.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -24,15 +23,14 @@ struct Door {
 /// Serves until `stop`.
 ///
 /// # Errors
-/// When the address cannot be listened on.
+/// When the listener fails.
 pub async fn serve(
-    listen: SocketAddr,
+    listener: TcpListener,
     health: Arc<Health>,
     metrics: Handle,
     ready: Ready,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
-    let listener = TcpListener::bind(listen).await?;
     tracing::info!(listen = %listener.local_addr()?, "health and metrics");
     let door = Arc::new(Door {
         health,

@@ -79,10 +79,13 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
     panics::install(stop.clone());
     let metrics = metrics::install(&[])?;
     let deployment = config.read_deployment()?;
+    let listener = tokio::net::TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("listening on {}", config.listen))?;
     let store = store::open_writer(&config.store).await.context("store")?;
     let mut follower = Follower::new(deployment, store, config.options()).await?;
     let door = tokio::spawn(http::serve(
-        config.listen,
+        listener,
         follower.health(),
         metrics,
         config.ready,
@@ -97,7 +100,7 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
     stop.cancel();
     let served = door.await;
     followed?;
-    served?.with_context(|| format!("listening on {}", config.listen))?;
+    served?.context("health and metrics")?;
     Ok(ExitCode::SUCCESS)
 }
 

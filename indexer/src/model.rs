@@ -710,7 +710,8 @@ pub struct Position {
     pub symbol: String,
     /// Positive = long.
     pub size: Size,
-    /// Quote balance as on chain: takes fees, realised profit and settled funding; negative for a long.
+    /// Quote balance as on chain: takes fees, realised profit and settled funding; negative for a long. After the venue
+    /// itself changed the position, without the funding owed at that moment: no event tells it.
     pub quote: Usdc,
     /// Average price of what is open, fees not in it; `None` when flat.
     pub average_entry: Option<Wad>,
@@ -760,7 +761,9 @@ pub struct Account {
     pub opened_at: u64,
     /// Time of the last event that touched it.
     pub touched_at: u64,
-    /// Free collateral and collateral behind positions, by events; open quote balances are in `positions`.
+    /// Free collateral and collateral behind positions; open quote balances are in `positions`. By events: after a
+    /// withdrawal for which the vault had to ask the venue it may be 0.000001 above the vault's own books, which keep
+    /// the venue's rounding and do not tell it.
     pub margin: Usdc,
     /// margin + Σ position values at the last index price seen; `None` while a market has no price yet.
     pub equity: Option<Usdc>,

@@ -340,8 +340,8 @@ impl Step<'_> {
             } => {
                 let index = self.margin_index(emitter)?;
                 self.account(emitter, *account, |doc, _| {
-                    debit(doc, *reward, index)?;
-                    debit(doc, *to_insurance, index)?;
+                    // One debit, as the vault books it: two would round twice.
+                    debit(doc, add(*reward, *to_insurance, "penalty")?, index)?;
                     Ok(Some(AccountEvent::Liquidated {
                         liquidator: *liquidator,
                         reward: *reward,
@@ -550,9 +550,12 @@ impl Step<'_> {
         let mut document = self.take_vault(vault)?;
         document.margin_index = margin_index;
         self.put(Key::Vault(vault), Document::Vault(document));
+        // A loss at the venue itself is nobody's: the vault names account 0.
+        if account == 0 {
+            return Ok(());
+        }
         self.account(vault, account, |doc, _| {
-            // What the debt was is written off: nothing of the account is left.
-            doc.margin_shares = Usdc::ZERO;
+            // The vault has swept what the margin could pay; the rest is written off.
             doc.positions.retain(|_, position| position.size.0 != 0);
             Ok(Some(event))
         })
