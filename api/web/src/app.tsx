@@ -4,6 +4,7 @@ import { ErrorBoundary, LocationProvider, Route, Router, lazy, useLocation } fro
 import { useDeployment } from './chain/deployment';
 import { Masters } from './pages/masters';
 import { NotFound } from './pages/not-found';
+import { Guard } from './ui/guard';
 import { Logo } from './ui/icons';
 import { StatusBar } from './ui/status';
 import { ThemeButton } from './ui/theme';
@@ -77,6 +78,7 @@ function Frame(): JSX.Element {
       <div class="body">
         <main id="main" class="wide" ref={main} tabIndex={-1}>
         <ErrorBoundary>
+          <Guard path={path}>
           <Router>
             <Route path="/" component={Masters} />
             <Route path="/strategies/:id" component={Strategy} />
@@ -86,6 +88,7 @@ function Frame(): JSX.Element {
             <Route path="/register" component={Register} />
             <Route default component={NotFound} />
           </Router>
+          </Guard>
         </ErrorBoundary>
         </main>
       </div>

@@ -365,7 +365,8 @@ export interface paths {
         /**
          * What is new, as it happens.
          * @description A WebSocket with one JSON object per text frame: the client sends `StreamRequest`, the server `StreamMessage`.
-         *     Topics: `strategies`, `strategy:{id}`, `account:{address}`, `relay:{id}`.
+         *     Topics: `strategies`, `strategy:{id}`, `account:{address}`, `relay:{id}`. A slow client gets `lagged` and reads again
+         *     over HTTP.
          */
         get: operations["stream"];
         put?: never;
@@ -3412,6 +3413,15 @@ export interface operations {
             };
             /** @description A parameter is wrong: `errors` says which. */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not a WebSocket handshake. */
+            426: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -84,12 +84,11 @@ export function Size({ symbol, ...props }: FigureProps & { readonly symbol: stri
   );
 }
 
-/** bps with two decimals, as the API measures them; positive is against the follower. */
+/** bps; positive is against the follower. */
 export function Bps({ of }: { readonly of: string }): JSX.Element {
-  const value = amount.fromApi(of, 2);
   return (
     <span class="nowrap">
-      {amount.format(value, 2, { digits: 2, sign: true })} <span class="unit">bps</span>
+      {amount.format(amount.fromApi(of, amount.WAD), amount.WAD, { digits: 2, sign: true })} <span class="unit">bps</span>
     </span>
   );
 }

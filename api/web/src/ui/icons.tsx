@@ -87,7 +87,7 @@ export const Key = (): JSX.Element => (
 /** Two lines that rise and fall together. */
 export const Logo = (): JSX.Element => (
   <svg viewBox="0 0 32 32" fill="none" aria-hidden="true" stroke-width="3" stroke-linejoin="round" stroke-linecap="round">
-    <path d="M4 19h7v-6h7V7h10" stroke="var(--accent)" />
+    <path d="M4 19h7v-6h7V7h10" stroke="#9db9ff" />
     <path d="M4 27h13v-6h7v-6h4" stroke="currentColor" />
   </svg>
 );
