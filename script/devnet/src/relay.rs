@@ -154,6 +154,30 @@ impl Api {
         self.post("api/v1/relay/intent", signed).await
     }
 
+    /// Relays a mandate, again and again while the API says that the keeper cannot be reached.
+    ///
+    /// # Errors
+    /// When it is refused, or the keeper is not reached in time.
+    pub async fn relay_until_taken(
+        &self,
+        signed: &SignedMandate,
+        within: Duration,
+    ) -> anyhow::Result<RelayStatus> {
+        let follower = signed.mandate.follower;
+        eventually("the relay to take a mandate", within, async || {
+            match self.relay_mandate(signed).await? {
+                Ok(status) => Ok(Some(Ok(status))),
+                Err(problem) if problem.status == 503 => {
+                    bail!("the relay does not take the mandate of {follower}: {problem:?}")
+                }
+                Err(problem) => Ok(Some(Err(anyhow::anyhow!(
+                    "the relay refused the mandate of {follower}: {problem:?}"
+                )))),
+            }
+        })
+        .await?
+    }
+
     /// Where a relayed item stands.
     ///
     /// # Errors

@@ -141,10 +141,7 @@ pub async fn follow(
                     signed.mandate.expiry,
                 )?);
                 let follower = signed.mandate.follower;
-                let status = match api.relay_mandate(&signed).await? {
-                    Ok(status) => status,
-                    Err(problem) => bail!("the relay refused the mandate of {follower}: {problem:?}"),
-                };
+                let status = api.relay_until_taken(&signed, within).await?;
                 match api.settled(status.id, within).await? {
                     RelayState::Included { .. } => Ok(()),
                     other => bail!("the mandate of {follower} was not accepted: {other:?}"),

@@ -136,12 +136,17 @@ impl Stack {
         };
         let keeper_proxy = proxy(options.seed).await?;
         let indexer_proxy = proxy(options.seed.wrapping_add(1)).await?;
-        // The faulty endpoint comes first; the good one is there to fall back on.
+        // The faulty endpoint comes first, and two good ones can outvote it.
+        let mut second = chain.url().clone();
+        second.set_host(Some("localhost"))?;
         let endpoints = |proxy: &Option<Proxy>| -> Vec<Url> {
+            let good = [chain.url().clone()]
+                .into_iter()
+                .chain(proxy.is_some().then(|| second.clone()));
             proxy
                 .iter()
                 .map(|proxy| proxy.url().clone())
-                .chain([chain.url().clone()])
+                .chain(good)
                 .collect()
         };
         let services = Services {
@@ -434,10 +439,7 @@ impl Stack {
     pub async fn follow(&self, follower: &Follower, mandate: Mandate) -> anyhow::Result<u32> {
         let vault = mandate.strategy;
         let signed = self.sign_funded(follower, mandate).await?;
-        let status = match self.api_client.relay_mandate(&signed).await? {
-            Ok(status) => status,
-            Err(problem) => anyhow::bail!("the relay refused: {problem:?}"),
-        };
+        let status = self.api_client.relay_until_taken(&signed, PATIENCE).await?;
         match self.api_client.settled(status.id, PATIENCE).await? {
             RelayState::Included { .. } => {}
             other => anyhow::bail!("not accepted: {other:?}"),

@@ -150,10 +150,13 @@ async fn an_expired_mandate_is_only_reduced() -> anyhow::Result<()> {
 
     stack.advance(700).await?;
     stack.refresh_prices().await?;
-    let block = master.trade(&stack, "ETH-USD", 40_000).await?;
-    let reach = followed(&stack, &master, "ETH-USD", block).await?;
-    assert_eq!(outcome_of(&reach, account), Some(Outcome::Expired), "{reach}");
+    master.trade(&stack, "ETH-USD", 40_000).await?;
+    stack.blocks(4).await?;
     assert_eq!(size(&stack, master.vault, account, 0).await?, before);
+    let vault = IStrategyVault::new(master.vault, stack.chain.provider());
+    let four = I256::try_from(4_000_000_000_000_000_000_u64)?;
+    let preview = vault.previewTarget(account, 0, four).call().await?;
+    assert_eq!(Outcome::try_from(preview.outcome)?, Outcome::Expired);
 
     trade_and_follow(&stack, &master, "ETH-USD", 5_000).await?;
     assert!(size(&stack, master.vault, account, 0).await? < before);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lockstep_devnet::process::{Program, eventually};
+use lockstep_devnet::process::Program;
 use lockstep_devnet::proxy::Faults;
 use lockstep_devnet::stack::{Master, PATIENCE, Stack, StackOptions};
 use lockstep_e2e::{followed, nav_equals_chain, size, trade_and_follow};
@@ -124,8 +124,16 @@ async fn endpoints_that_lag_lie_fork_and_swallow_are_survived() -> anyhow::Resul
     ];
     let proxies = [&stack.keeper_proxy, &stack.indexer_proxy];
     for (round, (name, fault)) in faults.into_iter().enumerate() {
+        // The fork begins here, not before.
+        let forked_from = match fault.forked_from {
+            Some(_) => Some(stack.chain.height().await? + 1),
+            None => None,
+        };
         for proxy in proxies.into_iter().flatten() {
-            proxy.set(fault.clone());
+            proxy.set(Faults {
+                forked_from,
+                ..fault.clone()
+            });
         }
         let leverage = if round % 2 == 0 { 15_000 } else { -15_000 };
         let reach = trade_and_follow(&stack, &master, "ETH-USD", leverage).await;
@@ -211,15 +219,16 @@ async fn a_corrupt_database_is_named_and_can_be_made_anew() -> anyhow::Result<()
         );
         std::fs::remove_file(&database)?;
     }
-    // What was in them is on the chain.
+    // What was in them is on the chain. The API still has the old file open.
+    if let Some(api) = stack.api.take() {
+        api.stop().await?;
+    }
     stack.start_indexer()?;
     stack.start_keeper()?;
+    stack.start_api().await?;
     let before = size(&stack, master.vault, account, 0).await?;
     trade_and_follow(&stack, &master, "ETH-USD", 20_000).await?;
     assert!(size(&stack, master.vault, account, 0).await? > before);
-    eventually("the API to read the new store", PATIENCE, async || {
-        nav_equals_chain(&stack, &master).await.map(Some)
-    })
-    .await?;
+    nav_equals_chain(&stack, &master).await?;
     stack.verify_index().await
 }
