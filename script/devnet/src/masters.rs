@@ -164,8 +164,8 @@ mod tests {
 
     #[test]
     fn trend_goes_with_the_price_and_reversion_against_it() {
-        let rising = ramp(2_000_00000000, 10);
-        let falling = ramp(2_000_00000000, -10);
+        let rising = ramp(200_000_000_000, 10);
+        let falling = ramp(200_000_000_000, -10);
         assert_eq!(Style::Trend.leverage(&rising, 0), Some(20_000));
         assert_eq!(Style::Trend.leverage(&falling, 20_000), Some(-20_000));
         assert_eq!(Style::Reversion.leverage(&rising, 0), Some(-15_000));
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_still_market_makes_nobody_trade_twice() {
-        let still = ramp(60_000_00000000, 0);
+        let still = ramp(6_000_000_000_000, 0);
         assert_eq!(Style::Trend.leverage(&still, 5_000), None);
         assert_eq!(Style::Reversion.leverage(&still, 0), None);
         assert_eq!(Style::Swing.leverage(&still, 10_000), None);

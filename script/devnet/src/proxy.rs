@@ -161,7 +161,7 @@ async fn one(shared: &Shared, faults: &Faults, mut request: Value) -> Result<Val
         .and_then(Value::as_str)
         .unwrap_or_default()
         .to_owned();
-    if faults.one_error_in > 0 && draw(shared) % faults.one_error_in == 0 {
+    if faults.one_error_in > 0 && draw(shared).is_multiple_of(faults.one_error_in) {
         wrong();
         return match draw(shared) % 3 {
             0 => Err(StatusCode::TOO_MANY_REQUESTS),

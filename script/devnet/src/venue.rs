@@ -4,70 +4,76 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use alloy::primitives::{Address, I256, U256};
-use alloy::sol;
 use anyhow::Context as _;
 use serde::Deserialize;
 
 use crate::chain::{Account, Chain};
 use crate::random::Random;
 
-sol! {
-    #![sol(all_derives)]
+pub use bindings::{AccountBalance, Aggregator, ClearingHouse, MarketMaker, PerpVault, Usdc};
 
-    interface ClearingHouse {
-        struct OpenPositionParams {
-            address baseToken;
-            bool isBaseToQuote;
-            bool isExactInput;
-            uint256 amount;
-            uint256 oppositeAmountBound;
-            uint256 deadline;
-            uint160 sqrtPriceLimitX96;
-            bytes32 referralCode;
+mod bindings {
+    //! What a trader and the local market maker call.
+    #![allow(missing_docs, clippy::too_many_arguments)]
+
+    alloy::sol! {
+        #![sol(all_derives)]
+
+        interface ClearingHouse {
+            struct OpenPositionParams {
+                address baseToken;
+                bool isBaseToQuote;
+                bool isExactInput;
+                uint256 amount;
+                uint256 oppositeAmountBound;
+                uint256 deadline;
+                uint160 sqrtPriceLimitX96;
+                bytes32 referralCode;
+            }
+
+            event PositionChanged(
+                address indexed trader,
+                address indexed baseToken,
+                int256 exchangedPositionSize,
+                int256 exchangedPositionNotional,
+                uint256 fee,
+                int256 openNotional,
+                int256 realizedPnl,
+                uint256 sqrtPriceAfterX96
+            );
+
+            function openPosition(OpenPositionParams params) external returns (uint256 base, uint256 quote);
         }
 
-        event PositionChanged(
-            address indexed trader,
-            address indexed baseToken,
-            int256 exchangedPositionSize,
-            int256 exchangedPositionNotional,
-            uint256 fee,
-            int256 openNotional,
-            int256 realizedPnl,
-            uint256 sqrtPriceAfterX96
-        );
+        interface PerpVault {
+            function deposit(address token, uint256 amount) external;
+            function getAccountValue(address trader) external view returns (int256);
+        }
 
-        function openPosition(OpenPositionParams params) external returns (uint256 base, uint256 quote);
-    }
+        interface AccountBalance {
+            function getTakerPositionSize(address trader, address baseToken) external view returns (int256);
+        }
 
-    interface PerpVault {
-        function deposit(address token, uint256 amount) external;
-        function getAccountValue(address trader) external view returns (int256);
-    }
+        interface MarketMaker {
+            function setPrice(address base, address aggregator, int256 answer) external returns (bool followed);
+            function follow(address base) external;
+        }
 
-    interface AccountBalance {
-        function getTakerPositionSize(address trader, address baseToken) external view returns (int256);
-    }
+        interface Aggregator {
+            function set(int256 answer) external;
+            function latestRound() external view returns (uint80);
+            function latestAnswer() external view returns (int256);
+            function latestTimestamp() external view returns (uint256);
+            function getRoundData(uint80 id)
+                external view returns (uint80 roundId, int256 answer, uint256 startedAt, uint256 updatedAt, uint80 answeredInRound);
+        }
 
-    interface MarketMaker {
-        function setPrice(address base, address aggregator, int256 answer) external returns (bool followed);
-        function follow(address base) external;
-    }
-
-    interface Aggregator {
-        function set(int256 answer) external;
-        function latestRound() external view returns (uint80);
-        function latestAnswer() external view returns (int256);
-        function latestTimestamp() external view returns (uint256);
-        function getRoundData(uint80 id)
-            external view returns (uint80 roundId, int256 answer, uint256 startedAt, uint256 updatedAt, uint80 answeredInRound);
-    }
-
-    interface Usdc {
-        function mint(address to, uint256 value) external;
-        function approve(address spender, uint256 value) external returns (bool);
-        function balanceOf(address owner) external view returns (uint256);
-        function nonces(address owner) external view returns (uint256);
+        interface Usdc {
+            function mint(address to, uint256 value) external;
+            function approve(address spender, uint256 value) external returns (bool);
+            function balanceOf(address owner) external view returns (uint256);
+            function nonces(address owner) external view returns (uint256);
+        }
     }
 }
 

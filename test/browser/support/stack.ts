@@ -72,7 +72,10 @@ export async function connectStack(url: string): Promise<Stack> {
       if (ether !== '0') await wait(await wallet.sendTransaction({ to: address, value: parseEther(ether), chain: null }));
       return fresh;
     },
-    send: async (to, data) => wait(await wallet.sendTransaction({ to, data, chain: null })),
+    send: async (to, data) => {
+      const gas = await chain.estimateGas({ account: funder, to, data });
+      await wait(await wallet.sendTransaction({ to, data, gas: gas * 2n, chain: null }));
+    },
   };
 }
 

@@ -96,10 +96,10 @@ export async function addWallet(page: Page, options: WalletOptions): Promise<Tes
       case 'eth_sendTransaction': {
         const no = refused();
         if (no !== undefined) return no;
-        const { to, data } = params[0] as { to: Address; data: Hex };
+        const { to, data, gas } = params[0] as { to: Address; data: Hex; gas?: Hex };
         if (options.rpcUrl === undefined) return { error: { code: 4900, message: 'Disconnected.' } };
         const client = createWalletClient({ account, transport: http(options.rpcUrl) });
-        const hash = await client.sendTransaction({ to, data, chain: null });
+        const hash = await client.sendTransaction({ to, data, chain: null, ...(gas === undefined ? {} : { gas: BigInt(gas) }) });
         wallet.sent.push({ to, data, hash });
         return { result: hash };
       }
