@@ -65,6 +65,41 @@ pub struct Config {
     pub nav_cache_bytes: usize,
 }
 
+/// Why a configuration cannot be used although every key can be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A relayed item could be cut off while the keeper still works on it.
+    #[error(
+        "`request_timeout_seconds` ({request} s) must be at least 5 s longer than `keeper.timeout_ms` ({keeper} ms): a \
+         request that is cut off cannot say what became of a signature"
+    )]
+    TimeoutTooShort {
+        /// Longest a request may take, seconds.
+        request: u64,
+        /// Longest to wait for the keeper, milliseconds.
+        keeper: u64,
+    },
+}
+
+impl Config {
+    /// Checks what types cannot.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let request = self.request_timeout_seconds;
+        match &self.keeper {
+            Some(keeper) if keeper.timeout_ms.saturating_add(5_000) > request.saturating_mul(1_000) => {
+                Err(ConfigError::TimeoutTooShort {
+                    request,
+                    keeper: keeper.timeout_ms,
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// The keeper's internal door.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -194,4 +229,58 @@ const fn default_keeper_timeout() -> u64 {
 
 const fn default_nav_cache() -> usize {
     64 * 1024 * 1024
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The example with every comment sign before a key taken away.
+    fn example() -> String {
+        let text = include_str!("../api.example.toml");
+        let is_key = |line: &str| {
+            let name = line.split([' ', '=']).next().unwrap_or_default();
+            line.starts_with('[')
+                || (line.contains(" = ") && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
+        };
+        text.lines()
+            .map(|line| match line.strip_prefix("# ") {
+                Some(rest) if is_key(rest) => rest.to_owned(),
+                _ => line.to_owned(),
+            })
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+
+    fn load(text: &str) -> Config {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        lockstep_service::config::load(Some(file.path()), "NO_SUCH_PREFIX").unwrap()
+    }
+
+    #[test]
+    fn the_example_is_valid_as_it_is_and_with_every_key() {
+        load(include_str!("../api.example.toml")).check().unwrap();
+        let all = load(&example());
+        all.check().unwrap();
+        assert!(all.keeper.is_some() && all.session.secret.is_some() && all.web_dist.is_some());
+        assert_eq!(all.limits.write.burst, LimitsConfig::default().write.burst);
+        assert_eq!(all.stream.buffer, StreamConfig::default().buffer);
+    }
+
+    #[test]
+    fn no_secret_is_shown() {
+        let shown = format!("{:?}", load(&example()));
+        assert!(
+            !shown.contains("keeper's token") && !shown.contains("at least 32 characters"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn a_request_may_not_be_cut_off_before_the_keeper_has_answered() {
+        let mut config = load(&example());
+        config.request_timeout_seconds = 9;
+        assert!(config.check().is_err());
+    }
 }

@@ -80,6 +80,7 @@ impl App {
         metrics: Option<Handle>,
         stop: CancellationToken,
     ) -> anyhow::Result<Self> {
+        config.check()?;
         let origins = origins(&config)?;
         Ok(Self {
             inner: Arc::new(Inner {
