@@ -129,6 +129,9 @@ export function checkDraft(draft: Draft, context: Context): Checked {
   if (position !== undefined && position < minTrade) {
     problems.maxPosition = `Below this strategy’s smallest trade of ${usdc(minTrade)} USDC nothing would ever be copied.`;
   }
+  if (turnover !== undefined && turnover < 2n * minTrade) {
+    problems.maxTurnover = `Below twice the smallest trade (${usdc(2n * minTrade)} USDC) nothing could be opened, because room to close is kept free.`;
+  }
 
   if (
     deposit === undefined || ratio === undefined || fixed === undefined || leverage === undefined || slippage === undefined ||
@@ -143,9 +146,6 @@ export function checkDraft(draft: Draft, context: Context): Checked {
   const wantedExposure = least(byLeverage, byPosition);
   // An account only grows while what it trades and what stays open fit the day's turnover: opening needs twice its size.
   const largestExposure = least(wantedExposure, whole(turnover) / 2n);
-  if (turnover < 2n * minTrade && problems.maxTurnover === undefined) {
-    problems.maxTurnover = `Below twice the smallest trade (${usdc(2n * minTrade)} USDC) nothing could be opened, because room to close is kept free.`;
-  }
   const preview: Preview = {
     worstFillLoss: divide(whole(turnover) * slippage, pow10(4), 'up'),
     mostFees: divide(whole(turnover) * BigInt(terms.copyFeeBps), pow10(4), 'up'),

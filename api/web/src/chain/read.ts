@@ -11,7 +11,7 @@ import {
   type Hex,
   type TransactionReceipt,
 } from 'viem';
-import { getBlock, getBlockNumber, getCode, readContract, simulateContract, waitForTransactionReceipt } from 'viem/actions';
+import { estimateContractGas, getBlock, getBlockNumber, getCode, readContract, simulateContract, waitForTransactionReceipt } from 'viem/actions';
 import { tokenAbi, vaultAbi } from './abi';
 import type { Deployment } from './deployment';
 import type { TokenDomain } from './typed-data';
@@ -151,14 +151,19 @@ export function explainRevert(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Tries a call without sending it, so that a refusal is known before the wallet asks for gas. */
+/**
+ * Tries a call without sending it, so that a refusal is known before the wallet asks for gas. Returns the gas to allow:
+ * prices and positions move until the transaction is in a block, and the venue's work with them, so half as much again.
+ */
 export async function simulate(
   deployment: Deployment,
   call: { readonly address: Address; readonly abi: Abi; readonly functionName: string; readonly args: readonly unknown[] },
   from: Address,
-): Promise<void> {
+): Promise<bigint> {
+  const client = chainClient(deployment);
   try {
-    await simulateContract(chainClient(deployment), { ...call, account: from });
+    await simulateContract(client, { ...call, account: from });
+    return ((await estimateContractGas(client, { ...call, account: from })) * 3n) / 2n;
   } catch (error) {
     throw new Error(explainRevert(error));
   }

@@ -1,5 +1,5 @@
 /** What is signed here travels through the API to the keeper, which pays the gas. */
-import type { Address, Hex } from 'viem';
+import { getAddress, type Address, type Hex } from 'viem';
 import { ApiError, get, post, type Schemas } from '../api/client';
 import { signTypedData, type ConnectedWallet } from '../wallet/wallet';
 import { domainsOf, type Deployment } from './deployment';
@@ -57,7 +57,7 @@ export async function signTokenPermit(
   const deadline = await deadlineFor(deployment);
   const signature = await signTypedData(
     wallet,
-    tokenPermit(domainsOf(deployment), funding.token, { owner: wallet.address, value, nonce: funding.permitNonce, deadline }),
+    tokenPermit(domainsOf(deployment), funding.token, { owner: getAddress(wallet.address), value, nonce: funding.permitNonce, deadline }),
   );
   const parts = splitSignature(signature);
   if (parts === undefined) {
@@ -91,7 +91,7 @@ export async function signMandate(
 }
 
 export async function signStop(deployment: Deployment, wallet: ConnectedWallet, vault: Address): Promise<SignedIntent> {
-  const stop = { follower: wallet.address, strategy: vault, nonce: randomNonce(), deadline: await deadlineFor(deployment) };
+  const stop = { follower: getAddress(wallet.address), strategy: vault, nonce: randomNonce(), deadline: await deadlineFor(deployment) };
   const signature = await signTypedData(wallet, stopIntent(domainsOf(deployment), stop));
   return {
     intent: { kind: 'stop', ...stop, nonce: stop.nonce.toString(), deadline: stop.deadline.toString() },
@@ -106,7 +106,7 @@ export async function signWithdraw(
   amount: bigint,
 ): Promise<SignedIntent> {
   const withdraw = {
-    follower: wallet.address,
+    follower: getAddress(wallet.address),
     strategy: vault,
     amount,
     nonce: randomNonce(),

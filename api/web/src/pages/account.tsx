@@ -10,14 +10,14 @@ import { useDeployment, type Deployment } from '../chain/deployment';
 import { explainRevert, readLiveAccount, receiptOf, simulate, type LiveAccount } from '../chain/read';
 import { relay, sendIntent, signStop, signWithdraw, until } from '../chain/relay';
 import { ALL } from '../chain/typed-data';
-import { BPS, SIZE, USDC, bpsMultiple, bpsPercent, fromApi, parseTyped, usdc } from '../units/amount';
+import { BPS, SIZE, USDC, WAD, bpsMultiple, bpsPercent, divide, fromApi, parseTyped, pow10, usdc } from '../units/amount';
 import { duration } from '../units/time';
 import { CAUSES, STATUSES, outcomeWords } from '../units/words';
 import { messageOf, toWalletError } from '../wallet/errors';
 import { sendTransaction, type ConnectedWallet } from '../wallet/wallet';
 import { Explain } from '../ui/explain';
 import { NumberField, RadioField } from '../ui/fields';
-import { Ago, Bps, Fact, Figure, None, Price, Side, Size, StatisticFigure, Time, Usdc } from '../ui/figures';
+import { Ago, Bps, Fact, Figure, None, Percent, Price, Side, Size, StatisticFigure, Time, Usdc } from '../ui/figures';
 import { useTitle } from '../ui/hooks';
 import { Address, Blank, Dialog, Failure, Loading, Notice, Progress, Tag, TransactionLink, type Step, type Tone } from '../ui/parts';
 import { Table, type Column } from '../ui/table';
@@ -180,6 +180,9 @@ function AccountCard({ account, wallet, deployment, turn, refresh }: CardProps):
           {live.data !== undefined ? <Usdc of={live.data.equity} /> : account.equity ? <Usdc of={account.equity} /> : <None why="no index price seen yet" />}
         </Figure>
         <StatisticFigure label="Result" of={result.profit} coloured sign />
+        <Figure label="Simple return" tip="Result ÷ all deposits, whenever they were made. The money-weighted return beside it counts when each was made, as a year’s rate.">
+          <SimpleReturn profit={result.profit.value} deposited={account.deposited} />
+        </Figure>
         <StatisticFigure label="Money-weighted" of={result.moneyWeightedReturn} coloured sign />
         <StatisticFigure label="Strategy’s return" of={result.strategyReturn} coloured sign />
         <Figure label="Net deposits" tip="All deposits − all withdrawals.">
@@ -309,6 +312,12 @@ function AccountCard({ account, wallet, deployment, turn, refresh }: CardProps):
       )}
     </section>
   );
+}
+
+function SimpleReturn({ profit, deposited }: { readonly profit: string | null; readonly deposited: string }): JSX.Element {
+  const base = fromApi(deposited, USDC);
+  if (profit === null || base === 0n) return <None why="no index price seen yet" />;
+  return <Percent of={divide(fromApi(profit, USDC) * pow10(WAD), base)} coloured sign />;
 }
 
 function EquityTip({ live }: { readonly live: LiveAccount | undefined }): JSX.Element {
@@ -539,9 +548,9 @@ function ExitForm({ account, wallet, deployment, done }: IntentProps): JSX.Eleme
       const vault = getAddress(account.vault);
       const call = { address: vault, abi: vaultAbi, functionName: 'exit', args: [typed.value] } as const;
       setPhase('check');
-      await simulate(deployment, call, getAddress(wallet.address));
+      const gas = await simulate(deployment, call, getAddress(wallet.address));
       setPhase('send');
-      const hash = await sendTransaction(wallet, vault, encodeFunctionData(call));
+      const hash = await sendTransaction(wallet, vault, encodeFunctionData(call), gas);
       setTransaction(hash);
       setPhase('wait');
       const receipt = await receiptOf(deployment, hash);

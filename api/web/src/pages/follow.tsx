@@ -134,7 +134,9 @@ function Form({ strategy, deployment, wallet, vault, existing, funding, fundingE
       const next = { ...before, ...change };
       if (own || (change.deposit === undefined && change.maxLeverage === undefined)) return next;
       const typed = parseTyped(next.deposit, USDC);
-      return typed.ok ? { ...next, ...boundsFor(typed.value + (equity ?? 0n), next.maxLeverage) } : next;
+      // What cannot be read yet leaves them as they are.
+      const readable = typed.ok && parseTyped(next.maxLeverage, 4).ok;
+      return readable ? { ...next, ...boundsFor(typed.value + (equity ?? 0n), next.maxLeverage) } : next;
     });
   }
 

@@ -92,9 +92,9 @@ function Form({ deployment, wallet }: { readonly deployment: Deployment; readonl
         args: [getAddress(deployment.contracts.venue), source, form.name.trim(), markets, checked.terms],
       } as const;
       setPhase('check');
-      await simulate(deployment, call, getAddress(wallet.address));
+      const gas = await simulate(deployment, call, getAddress(wallet.address));
       setPhase('send');
-      const hash = await sendTransaction(wallet, registry, encodeFunctionData(call));
+      const hash = await sendTransaction(wallet, registry, encodeFunctionData(call), gas);
       setTransaction(hash);
       setPhase('wait');
       const receipt = await receiptOf(deployment, hash);

@@ -23,7 +23,8 @@ function HealthMark({ of, detail }: { readonly of: Health; readonly detail?: str
 
 /** In whole seconds, so that it does not flicker. */
 function age(time: number, now: number): string {
-  return duration(Math.max(0, Math.floor((now - time) / 1000)) * 1000);
+  const seconds = Math.max(0, Math.floor((now - time) / 1000));
+  return seconds === 0 ? 'under 1 s' : duration(seconds * 1000);
 }
 
 /** How the chain, the indexer and the API are: at the foot of every page. */

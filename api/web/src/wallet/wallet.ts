@@ -176,12 +176,12 @@ export async function signTypedData(current: ConnectedWallet, data: TypedData): 
   }
 }
 
-/** `eth_sendTransaction`; gas and fees are the wallet's to choose. */
-export async function sendTransaction(current: ConnectedWallet, to: Address, data: Hex): Promise<Hex> {
+/** `eth_sendTransaction`; fees are the wallet's to choose. */
+export async function sendTransaction(current: ConnectedWallet, to: Address, data: Hex, gas: bigint): Promise<Hex> {
   try {
     const hash = await current.wallet.provider.request({
       method: 'eth_sendTransaction',
-      params: [{ from: current.address, to, data, value: '0x0' }],
+      params: [{ from: current.address, to, data, value: '0x0', gas: `0x${gas.toString(16)}` }],
     });
     if (typeof hash !== 'string' || !/^0x[0-9a-fA-F]{64}$/.test(hash)) {
       throw new WalletError('The wallet did not say which transaction it sent.');
