@@ -38,6 +38,13 @@ library FlowLib {
     /// @dev Worst fill of a liquidation against the index, bps. A price made in a thin market is not accepted.
     uint256 internal constant LIQUIDATION_SLIPPAGE = 500;
 
+    /// @dev Put aside for the venue's fee when a follower closes, bps of notional.
+    int256 internal constant FEE_RESERVE = 50;
+    /// @dev Cost of a position that the venue took and that could not be divided, bps.
+    uint256 internal constant MISSING_LOSS = 300;
+    /// @dev A position too large for one trade is tried whole, then a quarter, then a sixteenth of it.
+    uint256 internal constant MAX_PARTS = 3;
+
     // ---------------------------------------------------------------- mandates and deposits
 
     /// @notice See `IStrategyVault.acceptMandate`.
@@ -167,7 +174,7 @@ library FlowLib {
     function exit(VaultState storage s, uint256 account, uint256 maxSlippageBps) external returns (uint256 paid) {
         Snapshot memory snap = sync(s);
         setStatus(s, account, Status.Stopped);
-        closeAll(s, snap, account, maxSlippageBps, Cause.Exit, true);
+        closeAll(s, snap, account, maxSlippageBps, Cause.Exit);
         Account a = LedgerLib.sweep(s, account, s.accounts[account], today());
         a = chargePerformance(s, snap, account, settleDebt(s, account, a));
         uint256 free = freeMargin(s, snap, account, a).min(s.idle + VenueLib.withdrawable(s));
@@ -198,6 +205,7 @@ library FlowLib {
         if (stale) revertStale(s, snap, a);
 
         uint256 slippage = LIQUIDATION_SLIPPAGE;
+        bytes memory reason;
         if (cause == Cause.Liquidation) {
             uint256 maintenance = exposure * maintenanceBps(s) / BPS;
             if (value >= int256(maintenance)) {
@@ -210,7 +218,8 @@ library FlowLib {
             setStatus(s, account, Status.StoppedOut);
         }
 
-        notional = closeAll(s, snap, account, slippage, cause, false);
+        (notional, reason) = closeAll(s, snap, account, slippage, cause);
+        if (notional == 0 && exposure != 0) TradeLib.bubble(reason);
         a = LedgerLib.sweep(s, account, s.accounts[account], today());
         if (cause == Cause.Liquidation) a = payPenalty(s, account, a, notional, rewardTo);
         s.accounts[account] = settleDebt(s, account, a);
@@ -315,6 +324,7 @@ library FlowLib {
         snap.price = now_.price;
         snap.fundingIndex = now_.fundingIndex;
         snap.pending = now_.pending;
+        snap.gap = now_.gap;
         snap.stale = now_.stale;
     }
 
@@ -325,31 +335,47 @@ library FlowLib {
         emit IStrategyVault.StatusChanged(uint32(account), status);
     }
 
-    /// @dev Closes all positions of an account. With `skip`, a market whose venue refuses is left for later; a price
-    /// outside the caller's bound always reverts.
-    function closeAll(
-        VaultState storage s,
-        Snapshot memory snap,
-        uint256 account,
-        uint256 maxSlippageBps,
-        Cause cause,
-        bool skip
-    ) private returns (uint256 notional) {
+    /// @dev Closes all positions of an account as far as the venue takes them: what is too large for one trade in parts,
+    /// what is refused not at all. An exit reverts on a price worse than the follower asked for.
+    function closeAll(VaultState storage s, Snapshot memory snap, uint256 account, uint256 maxSlippageBps, Cause cause)
+        private
+        returns (uint256 notional, bytes memory reason)
+    {
         uint256 count = s.marketCount;
         for (uint256 m = 0; m < count; ++m) {
             if (s.accounts[account].touchedMarkets() >> m & 1 == 0) continue;
-            uint256 size = LedgerLib.position(s, account, m).size().abs();
-            if (size == 0) continue;
-            (bool ok, bytes memory reason) = close(s, snap, account, m, size, maxSlippageBps, cause);
-            if (ok) {
-                notional += size * snap.price[m] / 1e30;
-                continue;
+            uint256 held = LedgerLib.position(s, account, m).size().abs();
+            uint256 part = held;
+            for (uint256 attempt = 0; held != 0 && attempt < MAX_PARTS; ++attempt) {
+                bool ok;
+                (ok, reason) = close(s, snap, account, m, part, maxSlippageBps, cause);
+                if (!ok) {
+                    if (cause == Cause.Exit && worseThan(reason, snap.price[m], maxSlippageBps)) {
+                        TradeLib.bubble(reason);
+                    }
+                    // The venue may have closed the market for good: then the ledger pays its closing price.
+                    if (attempt == 0) {
+                        LossLib.reconcile(s);
+                        refresh(s, snap);
+                    }
+                    part /= 4;
+                }
+                uint256 left = LedgerLib.position(s, account, m).size().abs();
+                if (ok) {
+                    notional += (held - left) * snap.price[m] / 1e30;
+                    part = left;
+                }
+                held = left;
             }
-            if (!skip || TradeLib.isPriceLimit(reason)) TradeLib.bubble(reason);
-            // The venue may have closed the market for good: then the ledger pays its closing price.
-            LossLib.reconcile(s);
-            refresh(s, snap);
         }
+    }
+
+    /// @dev Whether a trade failed for a price further off the index than the caller accepts.
+    function worseThan(bytes memory reason, uint256 index, uint256 maxSlippageBps) private pure returns (bool) {
+        if (!TradeLib.isPriceLimit(reason)) return false;
+        uint256 price = TradeLib.priceIn(reason);
+        uint256 bound = maxSlippageBps.min(BPS);
+        return price < index * (BPS - bound) / BPS || (bound != BPS && price > index * (BPS + bound) / BPS);
     }
 
     /// @dev Trades `size` (at most the position) out at the venue and books it to the account alone.
@@ -364,25 +390,63 @@ library FlowLib {
     ) private returns (bool ok, bytes memory reason) {
         Position p = LedgerLib.position(s, account, m);
         int256 held = p.size();
-        size = size.min(held.abs());
+        // At least one USDC's worth, or all of it.
+        size = size.max(1e36 / snap.price[m]).min(held.abs());
         if (size == 0) return (true, reason);
 
         int256 delta = held > 0 ? -int256(size) : int256(size);
-        TradeLib.Result memory result =
-            size < SIZE_DUST ? giveUp(delta, snap.price[m]) : tradeOut(s, snap, m, delta, maxSlippageBps);
+        TradeLib.Result memory result = missing(snap, m, delta);
+        if (result.ok) {
+            snap.gap[m] += result.fill.size;
+        } else {
+            result = size < SIZE_DUST
+                ? giveUp(delta, snap.price[m])
+                : tradeOut(s, snap, account, m, delta, maxSlippageBps, cause);
+        }
         if (!result.ok) return (false, result.reason);
         book(s, snap, account, m, p, result.fill, result.price, cause);
         return (true, reason);
     }
 
-    function tradeOut(VaultState storage s, Snapshot memory snap, uint256 m, int256 delta, uint256 maxSlippageBps)
+    /// @dev Inside the caller's bound, and never so bad that the account could not pay for it itself: a price made in a
+    /// thin market must not cost anyone else. Only a liquidation may leave a debt.
+    function tradeOut(
+        VaultState storage s,
+        Snapshot memory snap,
+        uint256 account,
+        uint256 m,
+        int256 delta,
+        uint256 maxSlippageBps,
+        Cause cause
+    ) private returns (TradeLib.Result memory) {
+        int256 index = int256(snap.price[m]);
+        int256 slip = index * int256(maxSlippageBps.min(BPS)) / int256(BPS);
+        if (delta > 0 && maxSlippageBps >= BPS) slip = type(int128).max;
+        if (cause != Cause.Liquidation) {
+            (int256 value,,) = LedgerLib.equity(s, account, s.accounts[account], snap);
+            // what the account can lose per unit, a venue fee put aside
+            int256 own = (value * 1e30).divDown(delta.abs()) - index * FEE_RESERVE / int256(BPS);
+            if (own < slip) slip = own;
+        }
+        if (delta < 0) return TradeLib.trade(s, snap, m, delta, uint256((index - slip).positive()), type(uint256).max);
+        return TradeLib.trade(s, snap, m, delta, 0, uint256((index + slip).positive()));
+    }
+
+    /// @dev What the ledger has and the venue has not, because it took it and no generation was left to divide it: closed
+    /// against the cash that came with it, less what the venue kept.
+    function missing(Snapshot memory snap, uint256 m, int256 delta)
         private
-        returns (TradeLib.Result memory)
+        pure
+        returns (TradeLib.Result memory result)
     {
-        uint256 index = snap.price[m];
-        uint256 bound = maxSlippageBps.min(BPS);
-        if (delta < 0) return TradeLib.trade(s, snap, m, delta, index * (BPS - bound) / BPS, type(uint256).max);
-        return TradeLib.trade(s, snap, m, delta, 0, bound == BPS ? type(uint256).max : index * (BPS + bound) / BPS);
+        int256 gap = snap.gap[m];
+        if (gap.abs() <= SIZE_DUST || (gap > 0) != (delta < 0)) return result;
+        uint256 size = gap.abs().min(delta.abs());
+        uint256 price = snap.price[m];
+        price = delta < 0 ? price * (BPS - MISSING_LOSS) / BPS : (price * (BPS + MISSING_LOSS)).ceilDivision(BPS);
+        (result.ok, result.price) = (true, price);
+        result.fill.size = delta < 0 ? -int256(size) : int256(size);
+        result.fill.quote = delta < 0 ? int256(size * price / WAD) : -int256((size * price).ceilDivision(WAD));
     }
 
     /// @dev Too small for any venue: given up, and bought back at the index price when it is owed.

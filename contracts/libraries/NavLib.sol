@@ -44,14 +44,15 @@ library NavLib {
     }
 
     /// @notice What the vault has beyond what the accounts own, USDC 1e6; negative: it is short of that.
+    /// @dev Sizes and cash are the venue's own: what the books do not know yet is in `Snapshot.gap` and `cashGap`.
     function surplus(VaultState storage s, Snapshot memory snap) internal view returns (int256 amount) {
-        int256 atVenue = s.venueCash;
+        int256 atVenue = s.venueCash + snap.cashGap;
         amount = int256(uint256(s.idle)) - int256(FeeLib.total(s)) - ledgerCash(s);
         uint256 count = s.marketCount;
         for (uint256 m = 0; m < count; ++m) {
             MarketState storage market = s.markets[m];
             if (market.longSize | market.shortSize == 0) continue;
-            atVenue -= snap.pending[m];
+            atVenue -= snap.pending[m] + (snap.gap[m] * int256(snap.price[m])).divUp(WAD);
             amount += (VenueLib.netSize(market) * snap.fundingIndex[m] - market.fundingCost).divUp(1e21);
         }
         amount += atVenue.divDown(1e12);

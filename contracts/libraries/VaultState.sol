@@ -94,12 +94,16 @@ struct VaultState {
 /// @notice Prices and funding of every market at one moment. A market without positions has price 0 unless it is the
 /// one looked at.
 /// @param pending 1e18 USDC the venue has not charged yet
+/// @param gap how much larger the ledger's net size is than the venue's, 1e18
+/// @param cashGap how much more cash the venue has than the books say, 1e18
 /// @param stale bitmap of markets whose price is the last good one, because the oracle is silent
 /// @param diverged true when the venue's sizes or cash are not what the books say
 struct Snapshot {
     uint256[MAX_MARKETS] price;
     int256[MAX_MARKETS] fundingIndex;
     int256[MAX_MARKETS] pending;
+    int256[MAX_MARKETS] gap;
+    int256 cashGap;
     uint256 stale;
     bool diverged;
 }

@@ -28,7 +28,9 @@ library VenueLib {
             readMarket(venue, market, snap, m);
         }
         (bool ok, int256 cash) = tryCash(venue);
-        if (ok && (cash - s.venueCash).abs() > CASH_DUST) snap.diverged = true;
+        if (!ok) return snap;
+        snap.cashGap = cash - s.venueCash;
+        if (snap.cashGap.abs() > CASH_DUST) snap.diverged = true;
     }
 
     function readMarket(IVenue venue, MarketState storage market, Snapshot memory snap, uint256 m) internal view {
@@ -42,7 +44,8 @@ library VenueLib {
 
         int256 net = netSize(market);
         try venue.holding(address(this), id) returns (IVenue.Holding memory holding) {
-            if ((holding.size - net).abs() > SIZE_DUST) snap.diverged = true;
+            snap.gap[m] = net - holding.size;
+            if (snap.gap[m].abs() > SIZE_DUST) snap.diverged = true;
             snap.pending[m] = holding.pendingFunding;
             snap.fundingIndex[m] += FundingLib.delta(holding.pendingFunding, net);
         } catch {}
