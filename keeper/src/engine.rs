@@ -372,6 +372,8 @@ impl Engine {
                 return Ok(());
             }
             metrics::counter!("keeper_reorgs_total").increment(1);
+            // What was mined there and not seen yet is forgotten with it: the same bytes again, at once.
+            self.tracker.resend(&mut self.submitter).await?;
             self.resync("reorganisation", head).await?;
             return Ok(());
         }

@@ -105,7 +105,7 @@ impl Tracker {
         }
     }
 
-    /// Sends the newest bytes of every job that is not mined yet: what a restart does first.
+    /// Sends the newest bytes of every job that is not mined yet: what a restart does first, and a reorganisation asks for.
     ///
     /// # Errors
     /// When the journal cannot be written.
@@ -116,7 +116,7 @@ impl Tracker {
                     job = flight.job.id,
                     nonce = flight.job.nonce,
                     kind = flight.job.kind,
-                    "taken over from the journal"
+                    "handed over again"
                 );
                 submitter.hand_over(flight).await?;
             }
