@@ -71,7 +71,10 @@ impl Outcome {
 impl TryFrom<u8> for Outcome {
     type Error = FillError;
     fn try_from(code: u8) -> Result<Self, FillError> {
-        Self::ALL.get(usize::from(code)).copied().ok_or(FillError::UnknownOutcome { code })
+        Self::ALL
+            .get(usize::from(code))
+            .copied()
+            .ok_or(FillError::UnknownOutcome { code })
     }
 }
 
@@ -115,7 +118,9 @@ const fn sign_extend(value: u128, bits: u32) -> i128 {
 
 /// Big-endian bytes (at most 16) as an unsigned number.
 fn be(bytes: &[u8]) -> u128 {
-    bytes.iter().fold(0, |value, byte| (value << 8) | u128::from(*byte))
+    bytes
+        .iter()
+        .fold(0, |value, byte| (value << 8) | u128::from(*byte))
 }
 
 /// Reads the words of `BatchMirrored.fills`. Layout: see that event's documentation.
@@ -148,7 +153,10 @@ pub fn decode_fills(packed: &[u8]) -> Result<Vec<Fill>, FillError> {
 /// Packs account indexes for a batch call: 4 bytes each, big-endian, strictly rising.
 #[must_use]
 pub fn encode_accounts(accounts: &std::collections::BTreeSet<u32>) -> Vec<u8> {
-    accounts.iter().flat_map(|account| account.to_be_bytes()).collect()
+    accounts
+        .iter()
+        .flat_map(|account| account.to_be_bytes())
+        .collect()
 }
 
 #[cfg(test)]

@@ -28,7 +28,9 @@ pub mod decimal {
     {
         let text = String::deserialize(deserializer)?;
         if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(serde::de::Error::custom(format!("{text:?} is not a decimal integer")));
+            return Err(serde::de::Error::custom(format!(
+                "{text:?} is not a decimal integer"
+            )));
         }
         text.parse().map_err(serde::de::Error::custom)
     }
@@ -121,7 +123,12 @@ pub struct SignedMandate {
 
 /// A follower's intent, besides a mandate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+#[serde(
+    tag = "kind",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase",
+    deny_unknown_fields
+)]
 #[allow(missing_docs)]
 pub enum Intent {
     /// EIP-712 `Stop`: nothing is opened any more, what is open is closed by the next batches.

@@ -41,23 +41,39 @@ fn format_scaled(value: i128, decimals: u8, f: &mut fmt::Formatter<'_>) -> fmt::
     let scale = 10u128.pow(u32::from(decimals));
     let magnitude = value.unsigned_abs();
     let sign = if value < 0 { "-" } else { "" };
-    write!(f, "{sign}{}.{:0width$}", magnitude / scale, magnitude % scale, width = usize::from(decimals))
+    write!(
+        f,
+        "{sign}{}.{:0width$}",
+        magnitude / scale,
+        magnitude % scale,
+        width = usize::from(decimals)
+    )
 }
 
 fn parse_scaled(text: &str, decimals: u8) -> Result<i128, UnitError> {
-    let not_decimal = || UnitError::NotDecimal { text: text.to_owned() };
+    let not_decimal = || UnitError::NotDecimal {
+        text: text.to_owned(),
+    };
     let (negative, digits) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text),
     };
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    if whole.is_empty() || digits.ends_with('.') || !whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit()) {
+    if whole.is_empty()
+        || digits.ends_with('.')
+        || !whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit())
+    {
         return Err(not_decimal());
     }
     if fraction.len() > usize::from(decimals) {
-        return Err(UnitError::TooPrecise { text: text.to_owned(), decimals });
+        return Err(UnitError::TooPrecise {
+            text: text.to_owned(),
+            decimals,
+        });
     }
-    let out_of_range = || UnitError::OutOfRange { text: text.to_owned() };
+    let out_of_range = || UnitError::OutOfRange {
+        text: text.to_owned(),
+    };
     let padded = format!("{whole}{fraction:0<width$}", width = usize::from(decimals));
     let magnitude: i128 = padded.parse().map_err(|_| out_of_range())?;
     Ok(if negative { -magnitude } else { magnitude })
@@ -157,11 +173,20 @@ mod tests {
 
     #[test]
     fn refuses_what_it_would_have_to_round_or_guess() {
-        assert!(matches!("1.0000001".parse::<Usdc>(), Err(UnitError::TooPrecise { .. })));
+        assert!(matches!(
+            "1.0000001".parse::<Usdc>(),
+            Err(UnitError::TooPrecise { .. })
+        ));
         for text in ["", ".", "1.", ".5", "-", "1e3", "0x1", "+1", " 1", "1_0"] {
-            assert!(matches!(text.parse::<Usdc>(), Err(UnitError::NotDecimal { .. })), "{text:?}");
+            assert!(
+                matches!(text.parse::<Usdc>(), Err(UnitError::NotDecimal { .. })),
+                "{text:?}"
+            );
         }
-        assert!(matches!("9".repeat(60).parse::<Usdc>(), Err(UnitError::OutOfRange { .. })));
+        assert!(matches!(
+            "9".repeat(60).parse::<Usdc>(),
+            Err(UnitError::OutOfRange { .. })
+        ));
     }
 
     proptest! {
