@@ -162,15 +162,17 @@ library LossLib {
 
         uint256 rest = amount - insured;
         uint256 index = s.marginIndex;
-        if (rest != 0) {
-            uint256 margins = uint256(s.totalShares) * index / WAD;
+        uint256 margins = uint256(s.totalShares) * index / WAD;
+        uint256 socialised;
+        if (rest != 0 && margins != 0) {
             uint256 lowered = rest >= margins ? 0 : index * (margins - rest) / margins;
             if (lowered < MARGIN_INDEX_LAST) lowered = MARGIN_INDEX_LAST.min(index);
-            rest = margins - uint256(s.totalShares) * lowered / WAD;
+            socialised = margins - uint256(s.totalShares) * lowered / WAD;
             index = lowered;
             s.marginIndex = uint64(index);
-            if (index < MARGIN_INDEX_FLOOR) s.woundUp = true;
         }
-        emit IStrategyVault.BadDebt(uint32(account), amount, insured, rest, index);
+        // What nobody's margin could pay is a hole that a later deposit must not fill.
+        if (index < MARGIN_INDEX_FLOOR || rest > socialised + uint256(SHORTFALL_DUST)) s.woundUp = true;
+        emit IStrategyVault.BadDebt(uint32(account), amount, insured, socialised, index);
     }
 }

@@ -7,15 +7,22 @@ import {IPermit2} from "../../contracts/interfaces/IPermit2.sol";
 import {IStrategyVault} from "../../contracts/interfaces/IStrategyVault.sol";
 import {Mandate, Mode, Outcome, Proof, Signal, Terms} from "../../contracts/interfaces/LockstepTypes.sol";
 import {IPerpClearingHouse} from "../../contracts/venues/perp-v2/interfaces/IPerpV2.sol";
-import {LockstepConfig, LockstepDeployer} from "../../script/deploy/LockstepDeployer.sol";
+import {Lockstep, LockstepConfig} from "../../script/deploy/LockstepDeployer.sol";
 import {PerpMarket} from "../../script/deploy/PerpV2Deployer.sol";
 import {PerpV2Fixture} from "./venue/PerpV2Fixture.sol";
 import {Test, Vm} from "forge-std/Test.sol";
 
+/// @dev Only its ABI: its code comes from the artifact, so that it is compiled once.
+interface ILockstepFactory {
+    function deploy(LockstepConfig memory c) external returns (Lockstep memory);
+}
+
 /// @title Base of the contract tests
 /// @notice The real Perp v2, the real Permit2, a whole Lockstep, one master with a position source and one strategy
 /// over ETH-USD (0) and BTC-USD (1). Helpers sign, follow, trade and mirror.
-abstract contract LockstepFixture is PerpV2Fixture, LockstepDeployer, Test {
+abstract contract LockstepFixture is PerpV2Fixture, Test {
+    Lockstep internal lockstep;
+
     uint8 internal constant ETH = 0;
     uint8 internal constant BTC = 1;
 
@@ -68,7 +75,7 @@ abstract contract LockstepFixture is PerpV2Fixture, LockstepDeployer, Test {
         c.baseTokens = new address[](2);
         (c.baseTokens[0], c.baseTokens[1]) = (address(ethMarket.baseToken), address(btcMarket.baseToken));
         _refreshPrices();
-        _deployLockstep(c, address(this));
+        lockstep = ILockstepFactory(vm.deployCode("LockstepFactory.sol:LockstepFactory")).deploy(c);
     }
 
     function _terms() internal pure virtual returns (Terms memory) {
