@@ -115,7 +115,7 @@ const fn default_timeout_ms() -> u64 {
 }
 
 const fn default_range() -> u64 {
-    1_000
+    200
 }
 
 const fn default_max_range() -> u64 {

@@ -6,15 +6,19 @@ mod common;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alloy::primitives::{Address, Bytes};
-use common::{Scratch, proxy, reader, sqlite};
+use alloy::hex;
+use alloy::primitives::{Address, Bytes, U256};
+use alloy::sol_types::SolCall as _;
+use common::{Scratch, postgres, proxy, reader, sqlite};
+use lockstep_contracts::bindings::IStrategyVault;
 use lockstep_contracts::deployment::Deployment;
 use lockstep_indexer::bench::chain::LocalChain;
 use lockstep_indexer::derive::DeriveError;
 use lockstep_indexer::follow::{FollowError, Follower, Options};
 use lockstep_indexer::model::{ChangeKind, Series};
-use lockstep_indexer::store::Reader;
+use lockstep_indexer::store::{Reader, StoreError};
 use lockstep_indexer::synthetic::{self, Dice, Emitted, World};
+use lockstep_indexer::verify::verify;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -159,10 +163,18 @@ async fn backfill_and_live_meet_without_seam() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn reorgs_leave_the_canonical_chain_only() {
+async fn reorgs_leave_the_canonical_chain_only_in_sqlite() {
+    reorgs_leave_the_canonical_chain_only(sqlite().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reorgs_leave_the_canonical_chain_only_in_postgres() {
+    reorgs_leave_the_canonical_chain_only(postgres().await).await;
+}
+
+async fn reorgs_leave_the_canonical_chain_only(scratch: Scratch) {
     let mut rig = Rig::new(2).await;
     rig.anything(10).await;
-    let scratch = sqlite().await;
     let mut follower = rig.follower(&scratch, &[rig.url()]).await;
     follower.catch_up().await.unwrap();
     let mut dice = Dice::new(5);
@@ -378,10 +390,178 @@ async fn the_wrong_chain_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stopped_anywhere_it_ends_where_it_would_have() {
+async fn a_lower_chain_that_stays_is_a_reorg() {
+    let mut rig = Rig::new(14).await;
+    rig.anything(12).await;
+    let scratch = sqlite().await;
+    let options = Options {
+        lag_patience: Duration::from_millis(200),
+        ..options(&[rig.url()])
+    };
+    let mut follower = Follower::new(rig.deployment(), scratch.store.clone(), options)
+        .await
+        .unwrap();
+    let before = follower.catch_up().await.unwrap();
+    // Another block where one was, and nothing on it.
+    rig.chain.call("anvil_rollback", json!([5])).await.unwrap();
+    rig.chain.mine(rig.time + 3).await.unwrap();
+    assert!(rig.chain.head().await.unwrap().0 < before.number);
+    run_for(&mut follower, Duration::from_millis(1_500))
+        .await
+        .unwrap();
+    assert_eq!(follower.cursor().unwrap().hash, rig.chain.head().await.unwrap().1);
+    assert_eq!(scratch.store.dump().await.unwrap(), rig.reference().await);
+}
+
+/// Connections are cut wherever they are, also between a commit and its answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn cut_off_from_the_database_it_goes_on() {
+    let mut rig = Rig::new(15).await;
+    rig.anything(80).await;
+    let scratch = postgres().await;
+    let options = Options {
+        range: 2,
+        max_range: 2,
+        ..options(&[rig.url()])
+    };
+    let mut follower = Follower::new(rig.deployment(), scratch.store.clone(), options)
+        .await
+        .unwrap();
+    let pool = sqlx::PgPool::connect(&scratch.url).await.unwrap();
+    let cutting = tokio::spawn(async move {
+        let mut dice = Dice::new(4);
+        for _ in 0..12 {
+            tokio::time::sleep(Duration::from_millis(30 + dice.below(120))).await;
+            let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                       WHERE datname = current_database() AND pid <> pg_backend_pid()";
+            sqlx::query(cut).execute(&pool).await.unwrap();
+        }
+    });
+    run_for(&mut follower, Duration::from_secs(8)).await.unwrap();
+    cutting.await.unwrap();
+    run_for(&mut follower, Duration::from_secs(3)).await.unwrap();
+    assert_eq!(scratch.store.dump().await.unwrap(), rig.reference().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_indexers_on_one_store_spoil_nothing() {
+    let mut rig = Rig::new(17).await;
+    rig.anything(50).await;
+    let scratch = sqlite().await;
+    let other = lockstep_indexer::store::open_writer(&scratch.url).await.unwrap();
+    let options = Options {
+        range: 2,
+        max_range: 2,
+        ..options(&[rig.url()])
+    };
+    let mut one = Follower::new(rig.deployment(), scratch.store.clone(), options.clone())
+        .await
+        .unwrap();
+    let mut two = Follower::new(rig.deployment(), other, options).await.unwrap();
+    let time = Duration::from_secs(3);
+    let (one, two) = tokio::join!(run_for(&mut one, time), run_for(&mut two, time));
+    for ended in [one, two] {
+        assert!(
+            matches!(
+                ended,
+                Ok(()) | Err(FollowError::Store(StoreError::CursorMoved { .. }))
+            ),
+            "{ended:?}"
+        );
+    }
+    rig.follower(&scratch, &[rig.url()])
+        .await
+        .catch_up()
+        .await
+        .unwrap();
+    assert_eq!(scratch.store.dump().await.unwrap(), rig.reference().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn verify_names_the_first_difference() {
+    let mut rig = Rig::new(16).await;
+    let logs = (0..4)
+        .flat_map(|_| rig.world.batch(0, 1, rig.time + 700))
+        .collect();
+    rig.mine(logs).await;
+    let scratch = sqlite().await;
+    rig.follower(&scratch, &[rig.url()])
+        .await
+        .catch_up()
+        .await
+        .unwrap();
+    let reader = reader(&scratch).await;
+    let vault = World::vault_address(0);
+    let points = reader.nav_points(Series::Vault(vault), 0, 100).await.unwrap();
+
+    let speaker = proxy::start(rig.url()).await;
+    let say = |data: Vec<u8>, words: &[U256]| {
+        let answer: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes::<32>()).collect();
+        speaker.set(|faults| {
+            faults
+                .calls
+                .insert(hex::encode_prefixed(data), hex::encode_prefixed(answer));
+        });
+    };
+    let count = IStrategyVault::navCountCall {}.abi_encode();
+    let nav_at = |i: u64| IStrategyVault::navAtCall { i: U256::from(i) }.abi_encode();
+    let word = |value: i128| U256::from(value.unsigned_abs());
+    let truth = |point: &lockstep_indexer::model::NavPoint| {
+        [
+            U256::from(point.time),
+            word(point.nav_index.0),
+            word(point.total_equity.0),
+        ]
+    };
+    say(count.clone(), &[U256::from(points.len())]);
+    for point in &points {
+        say(nav_at(point.index), &truth(point));
+    }
+    let done = verify(reader.as_ref(), &speaker.url, false).await.unwrap();
+    assert_eq!(
+        (done.difference, done.points, done.vaults),
+        (None, points.len() as u64, 1)
+    );
+
+    // One unit in the last place of one point.
+    let mut other = truth(&points[3]);
+    other[1] += U256::from(1);
+    say(nav_at(3), &other);
+    let difference = verify(reader.as_ref(), &speaker.url, false)
+        .await
+        .unwrap()
+        .difference
+        .unwrap();
+    assert!(
+        difference.starts_with(&format!("NAV point 3 of {vault}")),
+        "{difference}"
+    );
+    say(nav_at(3), &truth(&points[3]));
+    say(count, &[U256::from(points.len() + 1)]);
+    let difference = verify(reader.as_ref(), &speaker.url, false)
+        .await
+        .unwrap()
+        .difference
+        .unwrap();
+    assert!(
+        difference.starts_with(&format!("NAV points of {vault}")),
+        "{difference}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stopped_anywhere_it_ends_where_it_would_have_in_sqlite() {
+    stopped_anywhere_it_ends_where_it_would_have(sqlite().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stopped_anywhere_it_ends_where_it_would_have_in_postgres() {
+    stopped_anywhere_it_ends_where_it_would_have(postgres().await).await;
+}
+
+async fn stopped_anywhere_it_ends_where_it_would_have(scratch: Scratch) {
     let mut rig = Rig::new(12).await;
     rig.anything(60).await;
-    let scratch = sqlite().await;
     let mut dice = Dice::new(3);
     for round in 0..25u64 {
         let options = Options {

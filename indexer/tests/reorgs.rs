@@ -62,20 +62,18 @@ async fn play(acts: &[Act], seed: u64, scratch: common::Scratch, reference: comm
             }
             Act::Settle { keep } => {
                 settled = settled.max(chain.blocks.len().saturating_sub(*keep));
-                if let Some(block) = settled.checked_sub(1).and_then(|last| chain.blocks.get(last)) {
-                    if applier
+                if let Some(block) = settled.checked_sub(1).and_then(|last| chain.blocks.get(last))
+                    && applier
                         .cursor
                         .is_some_and(|cursor| cursor.number >= block.block.number)
-                    {
-                        undo_above = block.block.number;
-                        let head = chain.head().number;
-                        let heights = Heights {
-                            head,
-                            finalized: undo_above,
-                            seen_ms: 1,
-                        };
-                        scratch.store.observe(&heights).await.unwrap();
-                    }
+                {
+                    undo_above = block.block.number;
+                    let heights = Heights {
+                        head: chain.head().number,
+                        finalized: undo_above,
+                        seen_ms: 1,
+                    };
+                    scratch.store.observe(&heights).await.unwrap();
                 }
             }
             Act::Restart => applier = Applier::new(scratch.store.clone()).await,

@@ -69,7 +69,7 @@ impl Default for Options {
             timeout: Duration::from_secs(20),
             confirmations: 12,
             finality_depth: 64,
-            range: 1_000,
+            range: 200,
             max_range: 10_000,
             prefetch: 4,
             lag_patience: Duration::from_secs(60),
@@ -150,6 +150,8 @@ enum Stand {
 
 /// Ranges that gave a gap are asked for again this often before the gap is believed.
 const GAP_PATIENCE: u32 = 5;
+/// A cursor that is elsewhere this often in a row is moved by another indexer.
+const CURSOR_PATIENCE: u32 = 3;
 /// How long an endpoint on a fork is not asked.
 const AVOID: Duration = Duration::from_secs(60);
 /// Blocks of one linked range: each costs a header.
@@ -198,6 +200,10 @@ pub struct Follower {
     gaps: u32,
     /// The blocks since the last final one were read again because of a gap.
     reread: bool,
+    /// Deriver and cursor may not be what the store has: a write began and its end was not seen.
+    stale: bool,
+    /// How often in a row the store's cursor was elsewhere.
+    cursor_moves: u32,
     health: Arc<Health>,
 }
 
@@ -249,6 +255,8 @@ impl Follower {
             cursor,
             gaps: 0,
             reread: false,
+            stale: false,
+            cursor_moves: 0,
         })
     }
 
@@ -285,12 +293,7 @@ impl Follower {
                 )) => {
                     tracing::error!(%error, "store: trying again");
                     self.health.failed(&error.to_string());
-                    // What was derived is not in the store.
                     pause = (pause * 2).clamp(Duration::from_millis(500), Duration::from_secs(15));
-                    if let Ok(vaults) = self.store.vaults().await {
-                        self.deriver.reset(vaults);
-                        self.cursor = self.store.cursor().await.unwrap_or(self.cursor);
-                    }
                 }
                 Err(error) => {
                     self.health.failed(&error.to_string());
@@ -327,6 +330,7 @@ impl Follower {
 
     /// One look at the chain; true when something was written.
     async fn step(&mut self) -> Result<bool, FollowError> {
+        self.refresh().await?;
         let count = self.peers.len();
         let mut lagging = None;
         let mut condemned = None;
@@ -355,6 +359,14 @@ impl Follower {
                     self.avoid(index, &error.to_string());
                     self.peers[index].condemned = true;
                     condemned = Some(error);
+                }
+                // A commit that was still on its way when this process took up the cursor; or another indexer.
+                Err(Trouble::Stop(FollowError::Store(error @ StoreError::CursorMoved { .. })))
+                    if self.cursor_moves < CURSOR_PATIENCE =>
+                {
+                    self.cursor_moves += 1;
+                    tracing::warn!(%error, "taking up the store's cursor");
+                    return Ok(false);
                 }
                 Err(Trouble::Stop(error)) => return Err(error),
             }
@@ -563,9 +575,20 @@ impl Follower {
     }
 
     async fn take_back(&mut self, to: Option<BlockRef>) -> Result<(), Trouble> {
+        self.stale = true;
         self.store.rollback_to(to).await?;
-        self.cursor = to;
-        self.deriver.reset(self.store.vaults().await?);
+        self.refresh().await?;
+        Ok(())
+    }
+
+    /// Takes up what the store has, after a write whose end was not seen: a lost connection does not tell whether
+    /// the commit arrived.
+    async fn refresh(&mut self) -> Result<(), StoreError> {
+        if self.stale {
+            self.cursor = self.store.cursor().await?;
+            self.deriver.reset(self.store.vaults().await?);
+            self.stale = false;
+        }
         Ok(())
     }
 
@@ -635,6 +658,7 @@ impl Follower {
             return Err(Trouble::Moved);
         }
         let begun = Instant::now();
+        self.stale = true;
         let needs = self.deriver.needs(&fetched.blocks);
         let found = self.store.documents(&needs.keys).await?;
         self.deriver
@@ -660,12 +684,10 @@ impl Follower {
             derived,
             undo_above: finalized,
         };
-        if let Err(error) = self.store.apply(&commit).await {
-            // What the deriver believes is not in the store.
-            self.deriver.reset(self.store.vaults().await?);
-            return Err(error.into());
-        }
+        self.store.apply(&commit).await?;
         self.cursor = Some(commit.to);
+        self.stale = false;
+        self.cursor_moves = 0;
         self.deriver.forget(CACHED);
         self.gaps = 0;
         if events > 0 {
@@ -680,11 +702,9 @@ impl Follower {
 
     /// A gap is first taken for logs that the endpoint left out, now or since the last final block.
     async fn underivable(&mut self, error: DeriveError) -> Trouble {
-        let vaults = match self.store.vaults().await {
-            Ok(vaults) => vaults,
-            Err(error) => return error.into(),
-        };
-        self.deriver.reset(vaults);
+        if let Err(error) = self.refresh().await {
+            return error.into();
+        }
         if !matches!(error, DeriveError::Gap { .. }) {
             return Trouble::Stop(error.into());
         }

@@ -13,6 +13,8 @@ pub(super) type Pool = PgPool;
 pub(super) type Conn = PgConnection;
 pub(super) type Row = PgRow;
 
+// Compiled once per engine, on purpose: see `sql.rs`.
+#[allow(clippy::duplicate_mod)]
 #[path = "sql.rs"]
 mod sql;
 

@@ -2,6 +2,7 @@
 //! give it their types. What differs between the engines is in those two files.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use alloy::primitives::{Address, B256};
@@ -32,11 +33,16 @@ const CHANGE_NAMES: usize = 1_000;
 /// Points that are read raw to draw a curve; beyond that buckets are read.
 const RAW_POINTS: u64 = 20_000;
 
+/// All strategies with their figures, and the commit they are of.
+type Listed = (u64, Arc<Vec<Strategy>>);
+
 /// The store on one engine.
 pub struct SqlStore {
     read: Pool,
     write: Option<Pool>,
-    lists: Mutex<HashMap<Window, (u64, Arc<Vec<Strategy>>)>>,
+    lists: Mutex<HashMap<Window, Listed>>,
+    /// A transaction began whose end was not seen.
+    torn: AtomicBool,
 }
 
 impl SqlStore {
@@ -45,11 +51,36 @@ impl SqlStore {
             read,
             write,
             lists: Mutex::default(),
+            torn: AtomicBool::new(false),
         }
     }
 
     pub(super) fn writer(&self) -> Result<&Pool> {
         self.write.as_ref().ok_or(StoreError::ReadOnly)
+    }
+
+    /// The writing connection. One that was left in the middle of a transaction (its future was dropped) is not used
+    /// again: what it would answer next is anyone's guess. The engine rolls back what was not committed.
+    async fn write_conn(&self) -> Result<sqlx::pool::PoolConnection<Db>> {
+        let pool = self.writer()?;
+        if self.torn.load(Ordering::Acquire) {
+            drop(pool.acquire().await.map_err(fault)?.detach());
+            self.torn.store(false, Ordering::Release);
+        }
+        pool.acquire().await.map_err(fault)
+    }
+
+    /// Begins a transaction that only [`commit`](Self::commit) ends well.
+    async fn begin(&self) -> Result<sqlx::Transaction<'static, Db>> {
+        drop(self.write_conn().await?);
+        self.torn.store(true, Ordering::Release);
+        begin(self.writer()?).await
+    }
+
+    async fn commit(&self, tx: sqlx::Transaction<'static, Db>) -> Result<()> {
+        tx.commit().await.map_err(fault)?;
+        self.torn.store(false, Ordering::Release);
+        Ok(())
     }
 
     async fn conn(&self) -> Result<sqlx::pool::PoolConnection<Db>> {
@@ -434,7 +465,7 @@ async fn load(conn: &mut Conn, keys: &BTreeSet<Key>) -> Result<Vec<(Key, Documen
 }
 
 /// Accounts as readers see them, with names and marks.
-async fn accounts_of(conn: &mut Conn, documents: Vec<Box<AccountDoc>>) -> Result<Vec<Account>> {
+async fn accounts_of(conn: &mut Conn, documents: Vec<AccountDoc>) -> Result<Vec<Account>> {
     let vaults: BTreeSet<Address> = documents.iter().map(|document| document.vault).collect();
     let marks = marks_of(conn, &vaults).await?;
     let ids: BTreeSet<Key> = documents
@@ -458,7 +489,7 @@ async fn accounts_of(conn: &mut Conn, documents: Vec<Box<AccountDoc>>) -> Result
             let strategy = strategies
                 .get(&document.strategy)
                 .ok_or_else(|| corrupt("an account without a strategy"))?;
-            view::account(*document, vault, strategy).map_err(corrupt)
+            view::account(document, vault, strategy).map_err(corrupt)
         })
         .collect()
 }
@@ -907,7 +938,7 @@ impl Reader for SqlStore {
                 account_key(high, low, account).ok_or(StoreError::BadCursor)
             })
             .transpose()?;
-        let mut found: Vec<Box<AccountDoc>> = Vec::new();
+        let mut found: Vec<AccountDoc> = Vec::new();
         // The status is inside the body: pages are read until one is full.
         while found.len() < wanted {
             let mut sql = QueryBuilder::<Db>::new(
@@ -932,7 +963,7 @@ impl Reader for SqlStore {
                         .status
                         .is_none_or(|status: AccountStatus| status == document.status)
                 {
-                    found.push(document);
+                    found.push(*document);
                 }
             }
             if rows.len() < wanted {
@@ -960,7 +991,7 @@ impl Reader for SqlStore {
         let mut documents = rows
             .iter()
             .map(|row| match document_of(row)? {
-                (_, Document::Account(document)) => Ok(document),
+                (_, Document::Account(document)) => Ok(*document),
                 _ => Err(corrupt("an account that is none")),
             })
             .collect::<Result<Vec<_>>>()?;
@@ -971,7 +1002,7 @@ impl Reader for SqlStore {
     async fn account(&self, vault: Address, account: u32) -> Result<Option<Account>> {
         let mut conn = self.conn().await?;
         match document(&mut conn, &Key::Account(vault, account)).await? {
-            Some(Document::Account(document)) => Ok(accounts_of(&mut conn, vec![document]).await?.pop()),
+            Some(Document::Account(document)) => Ok(accounts_of(&mut conn, vec![*document]).await?.pop()),
             _ => Ok(None),
         }
     }
@@ -1212,7 +1243,7 @@ fn document_columns(seq: i64, key: &Key, document: &Document) -> Result<Vec<Valu
 #[async_trait]
 impl Writer for SqlStore {
     async fn attach(&self, identity: &Identity) -> Result<()> {
-        let mut tx = begin(self.writer()?).await?;
+        let mut tx = self.begin().await?;
         let row = sqlx::query("SELECT chain_id, registry FROM indexer WHERE id = 1")
             .fetch_optional(&mut *tx)
             .await
@@ -1245,11 +1276,11 @@ impl Writer for SqlStore {
             .await
             .map_err(fault)?;
         }
-        tx.commit().await.map_err(fault)
+        self.commit(tx).await
     }
 
     async fn cursor(&self) -> Result<Option<BlockRef>> {
-        let mut conn = self.writer()?.acquire().await.map_err(fault)?;
+        let mut conn = self.write_conn().await?;
         let row = sqlx::query("SELECT cursor_number, cursor_hash, cursor_time FROM indexer WHERE id = 1")
             .fetch_optional(&mut *conn)
             .await
@@ -1259,7 +1290,7 @@ impl Writer for SqlStore {
     }
 
     async fn undo_floor(&self) -> Result<u64> {
-        let mut conn = self.writer()?.acquire().await.map_err(fault)?;
+        let mut conn = self.write_conn().await?;
         let row = sqlx::query("SELECT undo_floor FROM indexer WHERE id = 1")
             .fetch_one(&mut *conn)
             .await
@@ -1268,7 +1299,7 @@ impl Writer for SqlStore {
     }
 
     async fn blocks_down_from(&self, number: u64, limit: u32) -> Result<Vec<BlockRef>> {
-        let mut conn = self.writer()?.acquire().await.map_err(fault)?;
+        let mut conn = self.write_conn().await?;
         sqlx::query("SELECT number, hash, time FROM blocks WHERE number <= $1 ORDER BY number DESC LIMIT $2")
             .bind(signed(number))
             .bind(i64::from(limit))
@@ -1281,7 +1312,7 @@ impl Writer for SqlStore {
     }
 
     async fn vaults(&self) -> Result<Vec<(Address, StrategyId)>> {
-        let mut conn = self.writer()?.acquire().await.map_err(fault)?;
+        let mut conn = self.write_conn().await?;
         let rows = sqlx::query("SELECT kind, key, body FROM documents WHERE kind = 'vault'")
             .fetch_all(&mut *conn)
             .await
@@ -1295,17 +1326,17 @@ impl Writer for SqlStore {
     }
 
     async fn documents(&self, keys: &BTreeSet<Key>) -> Result<Vec<(Key, Document)>> {
-        let mut conn = self.writer()?.acquire().await.map_err(fault)?;
+        let mut conn = self.write_conn().await?;
         load(&mut conn, keys).await
     }
 
     async fn accounts(&self, vault: Address) -> Result<Vec<(Key, Document)>> {
-        let mut conn = self.writer()?.acquire().await.map_err(fault)?;
+        let mut conn = self.write_conn().await?;
         document_range(&mut conn, &Key::Account(vault, 0), &Key::Account(vault, u32::MAX)).await
     }
 
     async fn apply(&self, commit: &Commit) -> Result<u64> {
-        let mut tx = begin(self.writer()?).await?;
+        let mut tx = self.begin().await?;
         let conn: &mut Conn = &mut tx;
         let floor = commit.undo_above.min(commit.to.number);
         let row = sqlx::query(
@@ -1385,12 +1416,12 @@ impl Writer for SqlStore {
             followers: &derived.followers,
         };
         tell(conn, &told).await?;
-        tx.commit().await.map_err(fault)?;
+        self.commit(tx).await?;
         u64::try_from(seq).map_err(corrupt)
     }
 
     async fn rollback_to(&self, to: Option<BlockRef>) -> Result<u64> {
-        let mut tx = begin(self.writer()?).await?;
+        let mut tx = self.begin().await?;
         let conn: &mut Conn = &mut tx;
         let row = sqlx::query("UPDATE indexer SET seq = seq + 1 WHERE id = 1 RETURNING *")
             .fetch_optional(&mut *conn)
@@ -1512,12 +1543,12 @@ impl Writer for SqlStore {
             followers: &followers,
         };
         tell(conn, &told).await?;
-        tx.commit().await.map_err(fault)?;
+        self.commit(tx).await?;
         u64::try_from(seq).map_err(corrupt)
     }
 
     async fn observe(&self, heights: &Heights) -> Result<()> {
-        let mut tx = begin(self.writer()?).await?;
+        let mut tx = self.begin().await?;
         let conn: &mut Conn = &mut tx;
         let row = sqlx::query("SELECT undo_floor, cursor_number FROM indexer WHERE id = 1")
             .fetch_optional(&mut *conn)
@@ -1555,7 +1586,7 @@ impl Writer for SqlStore {
             .await
             .map_err(fault)?;
         }
-        tx.commit().await.map_err(fault)
+        self.commit(tx).await
     }
 
     async fn dump(&self) -> Result<Vec<String>> {

@@ -17,6 +17,8 @@ pub(super) type Pool = SqlitePool;
 pub(super) type Conn = SqliteConnection;
 pub(super) type Row = SqliteRow;
 
+// Compiled once per engine, on purpose: see `sql.rs`.
+#[allow(clippy::duplicate_mod)]
 #[path = "sql.rs"]
 mod sql;
 
