@@ -84,7 +84,7 @@ pub async fn run(
         }
     }
     if wanted(&["end_to_end_latency"]) {
-        end_to_end(Mining::EverySecond, 40, &mut report).await?;
+        end_to_end(Mining::EverySecond, 60, &mut report).await?;
         end_to_end(Mining::AtOnce, 100, &mut report).await?;
     }
     Ok(())
@@ -395,7 +395,6 @@ async fn end_to_end(mining: Mining, trades: u32, report: &mut impl FnMut(Figure)
     let mut latencies = Vec::new();
     for trade in 0..trades {
         let leverage = if trade % 2 == 0 { 15_000 } else { -15_000 };
-        stack.refresh_prices().await?;
         let block = master.trade(&stack, "ETH-USD", leverage).await?;
         let mined = Instant::now();
         eventually("the followers to follow", PATIENCE, async || {
