@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { toEventSelector, toFunctionSelector, type Abi, type AbiEvent, type AbiFunction } from 'viem';
 import { describe, expect, test } from 'vitest';
-import { registryAbi, vaultAbi } from '../src/chain/abi';
+import { engineAbi, registryAbi, vaultAbi } from '../src/chain/abi';
 import { CAUSES, OUTCOME_NAMES, PROOFS, STATUSES } from '../src/units/words';
 
 const CONTRACTS = join(import.meta.dirname, '../../../contracts');
@@ -25,6 +25,7 @@ function selector(entry: Abi[number]): string {
 describe.each([
   ['IStrategyVault', vaultAbi as Abi],
   ['IMasterRegistry', registryAbi as Abi],
+  ['IMirrorEngine', engineAbi as Abi],
 ])('%s', (name, ours) => {
   test('what the page uses is what the contracts have', async () => {
     const theirs = JSON.parse(await readFile(join(CONTRACTS, `abi/${name}.json`), 'utf8')) as Abi;

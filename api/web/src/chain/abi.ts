@@ -18,6 +18,11 @@ export const vaultAbi = parseAbi([
   'error StrategyWoundUp()',
 ]);
 
+export const engineAbi = parseAbi([
+  'struct StoredSignal { int256 leverage; uint64 sequence; uint64 observedAt; uint8 proof; }',
+  'function signalOf(uint256 strategyId, uint8 market) view returns (StoredSignal)',
+]);
+
 export const registryAbi = parseAbi([
   'struct Terms { uint16 copyFeeBps; uint16 performanceFeeBps; uint32 maxLeverageBps; uint16 maxSlippageBps; uint16 deadBandBps; uint64 minTradeNotional; uint64 maxOpenNotional; uint32 disclosureDelay; }',
   'function register(address venue, address source, string name, uint16[] markets, Terms terms) returns (uint256 strategyId, address vault)',

@@ -12,7 +12,7 @@ import {
   type TransactionReceipt,
 } from 'viem';
 import { estimateContractGas, getBlock, getBlockNumber, getCode, readContract, simulateContract, waitForTransactionReceipt } from 'viem/actions';
-import { tokenAbi, vaultAbi } from './abi';
+import { engineAbi, tokenAbi, vaultAbi } from './abi';
 import type { Deployment } from './deployment';
 import type { TokenDomain } from './typed-data';
 
@@ -104,21 +104,37 @@ export async function readLiveAccount(deployment: Deployment, vault: Address, ac
   return { block, equity, maintenance, free };
 }
 
-/** What the next batch would do to an account in one market, as the contract itself computes it. */
+/** What a strategy's signal in one market would do to an account now, as the contracts themselves compute it. */
+export interface Preview {
+  /** 1e18. */
+  readonly leverage: bigint;
+  /** No signal has ever been accepted. */
+  readonly none: boolean;
+  /** Code of `Outcome`. */
+  readonly outcome: number;
+}
+
 export async function previewOutcome(
   deployment: Deployment,
+  strategyId: string,
   vault: Address,
   account: number,
   market: number,
-  leverage: bigint,
-): Promise<number> {
-  const [, , outcome] = await readContract(chainClient(deployment), {
+): Promise<Preview> {
+  const client = chainClient(deployment);
+  const { leverage, sequence } = await readContract(client, {
+    address: getAddress(deployment.contracts.engine),
+    abi: engineAbi,
+    functionName: 'signalOf',
+    args: [BigInt(strategyId), market],
+  });
+  const [, , outcome] = await readContract(client, {
     address: vault,
     abi: vaultAbi,
     functionName: 'previewTarget',
     args: [account, market, leverage],
   });
-  return outcome;
+  return { leverage, none: sequence === 0n, outcome };
 }
 
 const REVERTS: Readonly<Record<string, (args: readonly unknown[]) => string>> = {

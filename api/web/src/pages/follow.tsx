@@ -9,7 +9,7 @@ import { boundsFor, checkDraft, draftOf, newDraft, toMandate, type Draft, type N
 import { previewOutcome, readChainTime, readFunding, type Funding } from '../chain/read';
 import { relay, sendMandate, signMandate, signTokenPermit, until } from '../chain/relay';
 import { randomNonce } from '../chain/typed-data';
-import { USDC, WAD, bpsMultiple, bpsPercent, fromApi, parseTyped, toDecimal, usdc } from '../units/amount';
+import { USDC, bpsMultiple, bpsPercent, fromApi, parseTyped, toDecimal, usdc } from '../units/amount';
 import { OUTCOMES, OUTCOME_NAMES, outcomeWords } from '../units/words';
 import { toWalletError, messageOf } from '../wallet/errors';
 import type { ConnectedWallet } from '../wallet/wallet';
@@ -426,6 +426,7 @@ function Submission({ strategy, deployment, wallet, vault, draft, numbers, isNew
   const [transaction, setTransaction] = useState<string>();
   const [markets, setMarkets] = useState<readonly MarketState[]>([]);
   const [note, setNote] = useState<string>();
+  const [slow, setSlow] = useState(false);
   const abort = useRef<AbortController | undefined>(undefined);
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
@@ -473,11 +474,14 @@ function Submission({ strategy, deployment, wallet, vault, draft, numbers, isNew
         );
       }, signal);
       setPhase('indexed');
+      const slow = setTimeout(() => setSlow(true), 45_000);
+      signal.addEventListener('abort', () => clearTimeout(slow));
       await until(async () => {
-        const now = await inStep(deployment, strategy.id, vault, account.account, draft.markets, signal);
+        const now = await inStep(deployment, strategy, vault, account.account, draft.markets);
         setMarkets(now);
         return now.every(({ settled }) => settled) ? true : undefined;
       }, signal);
+      clearTimeout(slow);
       setPhase('done');
     } catch (reason) {
       if (!signal.aborted) setError(reason instanceof Error ? reason : new Error(messageOf(reason)));
@@ -524,6 +528,12 @@ function Submission({ strategy, deployment, wallet, vault, draft, numbers, isNew
           <p>{error.message}</p>
         </Notice>
       )}
+      {phase === 'indexed' && slow && error === undefined && (
+        <Notice tone="warn" live>
+          The deposit and the bounds are on chain, and the next batch moves your account. That takes longer than usual now; you need not wait
+          here, and can leave with your money at any time from <a href="/account">your account</a>.
+        </Notice>
+      )}
       {phase === 'done' && (
         <Notice tone="good" live>
           <p>Your account follows {strategy.name}. From here on nothing needs you: every signal is mirrored inside your bounds.</p>
@@ -554,24 +564,21 @@ function Submission({ strategy, deployment, wallet, vault, draft, numbers, isNew
 /** What the next batch would do in each market: `at-target` is being in step. */
 async function inStep(
   deployment: Deployment,
-  strategyId: string,
+  strategy: Strategy,
   vault: HexAddress,
   account: number,
   allowed: readonly string[],
-  signal: AbortSignal,
 ): Promise<readonly MarketState[]> {
-  const { markets } = await get('/api/v1/strategies/{id}', { path: { id: strategyId }, query: {}, signal });
   return Promise.all(
-    markets
+    strategy.markets
       .filter(({ symbol }) => allowed.includes(symbol))
-      .map(async (market): Promise<MarketState> => {
-        const leverage = market.signal ? fromApi(market.signal.leverage, WAD) : 0n;
-        if (leverage === 0n) return { symbol: market.symbol, words: 'the master is flat; the next signal is copied', settled: true };
-        const code = await previewOutcome(deployment, vault, account, market.index, leverage);
-        const name = OUTCOME_NAMES[code] ?? String(code);
-        if (name === 'moved' || name === 'capped') return { symbol: market.symbol, words: 'waiting for the next batch…', settled: false };
+      .map(async ({ symbol, index }): Promise<MarketState> => {
+        const { leverage, none, outcome } = await previewOutcome(deployment, strategy.id, vault, account, index);
+        const name = OUTCOME_NAMES[outcome] ?? String(outcome);
+        if (name === 'moved' || name === 'capped') return { symbol, words: 'waiting for the next batch…', settled: false };
+        if (none || leverage === 0n) return { symbol, words: 'the master is flat; the next signal is copied', settled: true };
         const words = outcomeWords(name);
-        return { symbol: market.symbol, words: words === OUTCOMES['at-target'] ? 'in step' : `${words.short}. ${words.long}`, settled: true };
+        return { symbol, words: words === OUTCOMES['at-target'] ? 'in step' : `${words.short}. ${words.long}`, settled: true };
       }),
   );
 }

@@ -36,6 +36,7 @@ function Explained({ of, coloured, sign }: { readonly of: Statistic; readonly co
 const COLUMNS: readonly Column<Strategy>[] = [
   {
     key: 'name',
+    width: '22%',
     label: 'Master',
     title: true,
     cell: (row) => (
@@ -51,6 +52,7 @@ const COLUMNS: readonly Column<Strategy>[] = [
   },
   {
     key: 'return',
+    width: '9%',
     label: 'Return',
     numeric: true,
     sortable: true,
@@ -58,6 +60,7 @@ const COLUMNS: readonly Column<Strategy>[] = [
   },
   {
     key: 'drawdown',
+    width: '11%',
     label: 'Max. drawdown',
     numeric: true,
     sortable: true,
@@ -65,11 +68,13 @@ const COLUMNS: readonly Column<Strategy>[] = [
   },
   {
     key: 'spark',
+    width: '14%',
     label: 'NAV',
     cell: (row) => <Sparkline strategyId={row.id} vault={row.vaults[0]} />,
   },
   {
     key: 'followers',
+    width: '8%',
     label: 'Followers',
     numeric: true,
     sortable: true,
@@ -77,6 +82,7 @@ const COLUMNS: readonly Column<Strategy>[] = [
   },
   {
     key: 'equity',
+    width: '13%',
     label: 'Under copy',
     numeric: true,
     sortable: true,
@@ -84,16 +90,20 @@ const COLUMNS: readonly Column<Strategy>[] = [
   },
   {
     key: 'terms',
+    width: '14%',
     label: 'Terms',
     cell: (row) => (
       <div class="small">
-        <div class="nowrap">{bpsPercent(row.terms.copyFeeBps)} % of volume, {bpsPercent(row.terms.performanceFeeBps)} % of profit</div>
-        <div class="quiet nowrap">up to {bpsMultiple(row.terms.maxLeverageBps)}× leverage</div>
+        <div class="nowrap">
+          {bpsPercent(row.terms.copyFeeBps)} % of volume, to {bpsMultiple(row.terms.maxLeverageBps)}×
+        </div>
+        <div class="nowrap">{bpsPercent(row.terms.performanceFeeBps)} % of profit</div>
       </div>
     ),
   },
   {
     key: 'go',
+    width: '9%',
     label: '',
     head: <span class="sr">Follow</span>,
     cell: (row) => (
@@ -148,6 +158,9 @@ export function Masters(): JSX.Element {
       setFresh((before) => new Map(before).set(strategy.id, strategy));
     }
   });
+
+  // A newer list holds all that was pushed before it.
+  useEffect(() => setFresh(new Map()), [query.data]);
 
   const more = query.data?.more === true;
   useEffect(() => {

@@ -1,6 +1,6 @@
 import type { JSX } from 'preact';
 import { useLocation } from 'preact-iso';
-import { useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { encodeFunctionData, getAddress, isAddress, parseEventLogs, zeroAddress, type Address as HexAddress } from 'viem';
 import { get } from '../api/client';
 import { registryAbi } from '../chain/abi';
@@ -73,6 +73,8 @@ function Form({ deployment, wallet }: { readonly deployment: Deployment; readonl
   const [phase, setPhase] = useState<Phase>('form');
   const [error, setError] = useState<Error>();
   const [transaction, setTransaction] = useState<string>();
+  const abort = useRef<AbortController | undefined>(undefined);
+  useEffect(() => () => abort.current?.abort(), []);
   const checked = checkRegistration(form, (address) => isAddress(address, { strict: false }));
   const set = (change: Partial<Registration>): void => setForm((before) => ({ ...before, ...change }));
   const wrong = (field: RegistrationField): string | undefined => (tried || (field !== 'name' && form[field] !== '') ? checked.problems[field] : undefined);
@@ -104,6 +106,7 @@ function Form({ deployment, wallet }: { readonly deployment: Deployment; readonl
       const id = event.args.strategyId.toString();
       setPhase('index');
       const controller = new AbortController();
+      abort.current = controller;
       await until(async () => (await get('/api/v1/strategies/{id}', { path: { id }, query: {}, signal: controller.signal })).id, controller.signal);
       setPhase('done');
       route(`/strategies/${id}`);

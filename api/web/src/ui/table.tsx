@@ -11,6 +11,8 @@ export interface Column<T> {
   readonly sortable?: boolean;
   /** Names the row. One column has it. */
   readonly title?: boolean;
+  /** Share of the table, e.g. `12%`. When every column has one, nothing moves as rows arrive. */
+  readonly width?: string;
   readonly cell: (row: T) => ComponentChildren;
 }
 
@@ -34,8 +36,13 @@ interface Props<T> {
 /** On a narrow screen every row becomes a block of labelled figures; the roles keep it a table for screen readers. */
 export function Table<T>({ caption, columns, rows, rowKey, sort, onSort, expected = 3, links }: Props<T>): JSX.Element {
   return (
-    <table class="table folds" role="table" aria-busy={rows === undefined}>
+    <table class={`table folds ${columns.every(({ width }) => width !== undefined) ? 'fixed' : ''}`} role="table" aria-busy={rows === undefined}>
       <caption class="sr">{caption}</caption>
+      <colgroup>
+        {columns.map((column) => (
+          <col key={column.key} style={column.width === undefined ? undefined : { width: column.width }} />
+        ))}
+      </colgroup>
       <thead role="rowgroup">
         <tr role="row">
           {columns.map((column) => {
@@ -64,7 +71,7 @@ export function Table<T>({ caption, columns, rows, rowKey, sort, onSort, expecte
       <tbody role="rowgroup">
         {rows === undefined
           ? Array.from({ length: expected }, (_none, index) => (
-              <tr key={index} role="row">
+              <tr key={`waiting-${index}`} role="row" class="waiting">
                 {columns.map((column) => (
                   <td key={column.key} role="cell" data-label={column.label} class={`${column.numeric ? 'num' : ''} ${column.title ? 'title' : ''}`}>
                     <Skeleton width={column.title ? '18ch' : '8ch'} />
