@@ -9,13 +9,9 @@ import {Mandate, Mode, Outcome, Proof, Signal, Terms} from "../../contracts/inte
 import {IPerpClearingHouse} from "../../contracts/venues/perp-v2/interfaces/IPerpV2.sol";
 import {Lockstep, LockstepConfig} from "../../script/deploy/LockstepDeployer.sol";
 import {PerpMarket} from "../../script/deploy/PerpV2Deployer.sol";
+import {LockstepFactory} from "./LockstepFactory.sol";
 import {PerpV2Fixture} from "./venue/PerpV2Fixture.sol";
 import {Test, Vm} from "forge-std/Test.sol";
-
-/// @dev Only its ABI: its code comes from the artifact, so that it is compiled once.
-interface ILockstepFactory {
-    function deploy(LockstepConfig memory c) external returns (Lockstep memory);
-}
 
 /// @title Base of the contract tests
 /// @notice The real Perp v2, the real Permit2, a whole Lockstep, one master with a position source and one strategy
@@ -75,7 +71,7 @@ abstract contract LockstepFixture is PerpV2Fixture, Test {
         c.baseTokens = new address[](2);
         (c.baseTokens[0], c.baseTokens[1]) = (address(ethMarket.baseToken), address(btcMarket.baseToken));
         _refreshPrices();
-        lockstep = ILockstepFactory(vm.deployCode("LockstepFactory.sol:LockstepFactory")).deploy(c);
+        lockstep = LockstepFactory(vm.deployCode("LockstepFactory.sol:LockstepFactory")).deploy(c);
     }
 
     function _terms() internal pure virtual returns (Terms memory) {
