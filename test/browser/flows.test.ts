@@ -208,6 +208,9 @@ describe.skipIf(url === undefined)('on a running stack', () => {
     const dialog = page.getByRole('dialog');
     await dialog.getByLabel('Worst price you accept').fill('5');
     await picture(page, 'flow-exit', false);
+    // From here on there is no Lockstep: no API, no relay, no stream.
+    await page.route('**/api/**', (route) => route.abort());
+    watched.expect(/api\/v1|Failed to load resource/);
     await dialog.getByRole('button', { name: 'Exit now' }).click();
     await dialog.getByText('Everything of yours is closed and paid').waitFor({ timeout: 60_000 });
     expect(wallet.sent).toHaveLength(1);

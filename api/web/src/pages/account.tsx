@@ -587,6 +587,16 @@ function ExitForm({ account, wallet, deployment, done }: IntentProps): JSX.Eleme
             wrong={wrong}
             hint="If the venue cannot fill within this, nothing happens and you can try again with more. 100 accepts any price."
           />
+          <details>
+            <summary>Without this page too</summary>
+            <p class="small quiet">
+              Any tool that can send a transaction from your address will do; with Foundry’s <code>cast</code>:
+            </p>
+            <pre class="raw">
+              cast send {account.vault} 'exit(uint256)' {typed.ok && wrong === undefined ? typed.value.toString() : '100'} --rpc-url{' '}
+              {deployment.rpcUrl ?? '$RPC_URL'} --interactive
+            </pre>
+          </details>
         </>
       ) : (
         <Progress
