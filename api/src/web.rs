@@ -80,6 +80,7 @@ pub async fn protect(State(protection): State<Protection>, request: Request, nex
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     if html {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
         // Wallets may open windows of their own.
         headers.insert(
             OPENER_POLICY,

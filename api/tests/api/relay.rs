@@ -119,56 +119,37 @@ async fn updates_stops_and_withdrawals_are_handed_over() {
 #[tokio::test]
 async fn what_the_chain_would_refuse_is_refused_field_by_field() {
     let (world, door) = world().await;
-    let cases: Vec<(&str, &str, Box<dyn Fn(&mut Mandate)>)> = vec![
-        ("/mandate/ratioBps", "out-of-range", Box::new(|m| m.ratio_bps = 0)),
-        (
-            "/mandate/ratioBps",
-            "out-of-range",
-            Box::new(|m| m.ratio_bps = 100_001),
-        ),
-        ("/mandate/fixedNotional", "out-of-range", Box::new(|m| m.mode = 1)),
-        ("/mandate/mode", "unsupported-mode", Box::new(|m| m.mode = 2)),
-        (
-            "/mandate/maxLeverageBps",
-            "out-of-range",
-            Box::new(|m| m.max_leverage_bps = 99),
-        ),
-        (
-            "/mandate/maxPositionNotional",
-            "out-of-range",
-            Box::new(|m| m.max_position_notional = 999_999),
-        ),
-        (
-            "/mandate/maxDailyTurnover",
-            "out-of-range",
-            Box::new(|m| m.max_daily_turnover = 0),
-        ),
-        (
-            "/mandate/maxSlippageBps",
-            "out-of-range",
-            Box::new(|m| m.max_slippage_bps = 10_001),
-        ),
-        (
-            "/mandate/stopLossBps",
-            "out-of-range",
-            Box::new(|m| m.stop_loss_bps = 10_000),
-        ),
-        (
-            "/mandate/allowedMarkets",
-            "out-of-range",
-            Box::new(|m| m.allowed_markets.clear()),
-        ),
-        (
-            "/mandate/allowedMarkets/1",
-            "unknown-market",
-            Box::new(|m| m.allowed_markets[1] = "DOGE-USD".into()),
-        ),
-        ("/mandate/expiry", "expired", Box::new(|m| m.expiry = now() - 1)),
-        (
-            "/mandate/strategy",
-            "unknown-strategy",
-            Box::new(|m| m.strategy = Address::repeat_byte(0xcc)),
-        ),
+    type Change = fn(&mut Mandate);
+    let cases: [(&str, &str, Change); 13] = [
+        ("/mandate/ratioBps", "out-of-range", |m| m.ratio_bps = 0),
+        ("/mandate/ratioBps", "out-of-range", |m| m.ratio_bps = 100_001),
+        ("/mandate/fixedNotional", "out-of-range", |m| m.mode = 1),
+        ("/mandate/mode", "unsupported-mode", |m| m.mode = 2),
+        ("/mandate/maxLeverageBps", "out-of-range", |m| {
+            m.max_leverage_bps = 99
+        }),
+        ("/mandate/maxPositionNotional", "out-of-range", |m| {
+            m.max_position_notional = 999_999
+        }),
+        ("/mandate/maxDailyTurnover", "out-of-range", |m| {
+            m.max_daily_turnover = 0
+        }),
+        ("/mandate/maxSlippageBps", "out-of-range", |m| {
+            m.max_slippage_bps = 10_001
+        }),
+        ("/mandate/stopLossBps", "out-of-range", |m| {
+            m.stop_loss_bps = 10_000
+        }),
+        ("/mandate/allowedMarkets", "out-of-range", |m| {
+            m.allowed_markets.clear()
+        }),
+        ("/mandate/allowedMarkets/1", "unknown-market", |m| {
+            m.allowed_markets[1] = "DOGE-USD".into()
+        }),
+        ("/mandate/expiry", "expired", |m| m.expiry = now() - 1),
+        ("/mandate/strategy", "unknown-strategy", |m| {
+            m.strategy = Address::repeat_byte(0xcc)
+        }),
     ];
     for (field, code, change) in cases {
         let mut mandate = mandate();
