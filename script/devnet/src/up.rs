@@ -67,20 +67,23 @@ impl Files {
         self.directory.join("run").join(format!("{name}.pid"))
     }
 
-    /// Everything but the deployed chain that later starts load.
+    /// Deletes what a stack makes, and nothing else that may be in the directory.
     fn clear(&self) -> anyhow::Result<()> {
+        const MADE: [&str; 6] = [
+            "chain.",
+            "venue.json",
+            "deployment.json",
+            "keeper.",
+            "indexer.",
+            "api.",
+        ];
         for entry in std::fs::read_dir(&self.directory)? {
-            let path = entry?.path();
-            let keep = ["genesis", "run", "up.lock"]
-                .iter()
-                .any(|name| path.ends_with(name));
-            if keep {
-                continue;
-            }
-            if path.is_dir() {
-                std::fs::remove_dir_all(&path)?;
-            } else {
-                std::fs::remove_file(&path)?;
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name == "logs" {
+                std::fs::remove_dir_all(entry.path())?;
+            } else if MADE.iter().any(|made| name.starts_with(made)) {
+                std::fs::remove_file(entry.path())?;
             }
         }
         Ok(())
@@ -165,7 +168,10 @@ pub async fn up(layout: &Layout, options: &UpOptions, stop: CancellationToken) -
         warn_about_changed_contracts(layout, &files)?;
     } else {
         say("Preparing a local chain with the exchange and Lockstep on it");
-        let genesis = Genesis::prepare(layout).await?;
+        let genesis = tokio::select! {
+            genesis = Genesis::prepare(layout) => genesis?,
+            () = stop.cancelled() => return Ok(()),
+        };
         std::fs::copy(genesis.directory.join("venue.json"), files.venue())?;
         std::fs::copy(genesis.deployment_file(), files.deployment())?;
         std::fs::write(files.origin(), genesis.key())?;
