@@ -1,7 +1,7 @@
 //! Exact arithmetic between units. Products go through 256 or 512 bits; nothing is rounded silently: the direction is
 //! in the name or the doc comment.
 
-use alloy::primitives::{I256, U256, U512};
+use alloy::primitives::{U256, U512};
 use lockstep_contracts::units::{Size, Usdc, Wad};
 
 /// A number left its range. Names what was being computed.
@@ -143,11 +143,6 @@ pub fn add(a: Usdc, b: Usdc, what: &'static str) -> Result<Usdc, Overflow> {
 /// Difference, or the name of what overflowed.
 pub fn sub(a: Usdc, b: Usdc, what: &'static str) -> Result<Usdc, Overflow> {
     a.checked_sub(b).ok_or(Overflow(what))
-}
-
-/// A chain word that must fit.
-pub fn fits(value: I256, what: &'static str) -> Result<i128, Overflow> {
-    i128::try_from(value).map_err(|_| Overflow(what))
 }
 
 #[cfg(test)]

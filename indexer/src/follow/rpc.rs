@@ -252,12 +252,6 @@ impl Endpoint {
         let code: alloy::primitives::Bytes = self.call("eth_getCode", (address, "latest")).await?;
         Ok(!code.is_empty())
     }
-
-    /// The client, for calls to contracts.
-    #[must_use]
-    pub const fn client(&self) -> &RpcClient {
-        &self.client
-    }
 }
 
 fn fault(method: &'static str, error: TransportFault<TransportErrorKind>) -> RpcFault {
