@@ -269,6 +269,19 @@ describe('the account', () => {
   });
 });
 
+test('what is not working is said on every page, with the way out', async () => {
+  fixture.keeperDown = true;
+  fixture.breakerUntil = new Date(Date.now() + 600_000).toISOString();
+  await page.goto(`${fixture.url}/strategies/1`);
+  await page.getByRole('alert').getByText('The keeper is not working').waitFor();
+  await page.getByRole('alert').getByText('The breaker is on until').waitFor();
+  await page.locator('canvas').waitFor();
+  await picture(page, 'behaviour-alarms', false);
+  fixture.keeperDown = false;
+  fixture.breakerUntil = null;
+  await page.getByRole('alert').waitFor({ state: 'detached' });
+});
+
 test('an audit that finds a difference says which and how many', async () => {
   fixture.corrupted = 3;
   await page.goto(`${fixture.url}/audit?strategy=1`);

@@ -6,7 +6,7 @@ import { Masters } from './pages/masters';
 import { NotFound } from './pages/not-found';
 import { Guard } from './ui/guard';
 import { Logo } from './ui/icons';
-import { StatusBar } from './ui/status';
+import { Alarms, StatusBar, useStatus } from './ui/status';
 import { ThemeButton } from './ui/theme';
 import { WalletButton, WalletDialog } from './ui/wallet';
 
@@ -39,6 +39,7 @@ function Navigation(): JSX.Element {
 function Frame(): JSX.Element {
   const { path } = useLocation();
   const { value: deployment } = useDeployment();
+  const status = useStatus();
   const main = useRef<HTMLElement>(null);
   const first = useRef(true);
 
@@ -74,6 +75,7 @@ function Frame(): JSX.Element {
             <WalletButton />
           </div>
         </div>
+        <Alarms status={status} />
       </header>
       <div class="body">
         <main id="main" class="wide" ref={main} tabIndex={-1}>
@@ -92,7 +94,7 @@ function Frame(): JSX.Element {
         </ErrorBoundary>
         </main>
       </div>
-      <StatusBar />
+      <StatusBar status={status} />
       <WalletDialog deployment={deployment} />
     </div>
   );

@@ -1,13 +1,18 @@
 import type { JSX } from 'preact';
 import { get, type Schemas } from '../api/client';
-import { useQuery } from '../api/query';
+import { useQuery, type Query } from '../api/query';
 import { useDeployment } from '../chain/deployment';
-import { duration } from '../units/time';
+import { duration, utc } from '../units/time';
 import { chainName } from '../wallet/wallet';
 import { useNow } from './hooks';
 import { Alert, Check } from './icons';
 
 type Health = Schemas['Health'];
+type Status = Schemas['Status'];
+
+export function useStatus(): Query<Status> {
+  return useQuery('status', (signal) => get('/api/v1/status', { signal }), { everyMs: 5000 });
+}
 
 const WORDS: Readonly<Record<Health, string>> = { up: 'up', degraded: 'degraded', down: 'down', unknown: 'unknown' };
 
@@ -27,10 +32,40 @@ function age(time: number, now: number): string {
   return seconds === 0 ? 'under 1 s' : duration(seconds * 1000);
 }
 
+/** What a follower has to know now, wherever they are: that something is not working, and that leaving always does. */
+export function Alarms({ status }: { readonly status: Query<Status> }): JSX.Element | null {
+  const now = useNow(5000);
+  const { data, error } = status;
+  const alarms: string[] = [];
+  if (error !== undefined) {
+    alarms.push('The service does not answer, so what is shown here may be old. Your money is in your account on chain, and you can exit on your own at any time.');
+  } else if (data !== undefined) {
+    const until = data.system?.breakerUntil;
+    if (until !== null && until !== undefined && Date.parse(until) > now) {
+      alarms.push(`The breaker is on until ${utc(Date.parse(until))} UTC after many liquidations: nothing new is opened. Reducing and leaving work as ever.`);
+    }
+    if (data.keeper.health === 'down') {
+      alarms.push('The keeper is not working: nothing is copied or relayed now. You can still exit on your own, which needs nobody.');
+    }
+    if (data.indexer.health === 'down') alarms.push('The indexer is not working: figures here are old. The audit page and your exit read the chain itself.');
+  }
+  if (alarms.length === 0) return null;
+  return (
+    <div class="alarms" role="alert">
+      <ul class="wide">
+        {alarms.map((alarm) => (
+          <li key={alarm}>
+            <Alert /> <span>{alarm}</span>
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
 /** How the chain, the indexer and the API are: at the foot of every page. */
-export function StatusBar(): JSX.Element {
+export function StatusBar({ status }: { readonly status: Query<Status> }): JSX.Element {
   const { value: deployment } = useDeployment();
-  const status = useQuery('status', (signal) => get('/api/v1/status', { signal }), { everyMs: 5000 });
   const { data, error } = status;
   const cursor = data?.indexer.cursor;
   const now = useNow(1000);
