@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use lockstep_indexer::config::{Config, ENV_PREFIX};
 use lockstep_indexer::follow::Follower;
+use lockstep_indexer::follow::rpc::without_urls;
 use lockstep_indexer::{bench, http, store, verify};
 use lockstep_service::{config, logs, metrics, panics, shutdown};
 
@@ -53,7 +54,7 @@ async fn main() -> ExitCode {
     match start(Arguments::parse()).await {
         Ok(code) => code,
         Err(error) => {
-            tracing::error!("{error:#}");
+            tracing::error!("{}", without_urls(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }

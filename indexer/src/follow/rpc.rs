@@ -269,7 +269,8 @@ fn fault(method: &'static str, error: TransportFault<TransportErrorKind>) -> Rpc
 }
 
 /// Error texts of HTTP clients name the URL, which may hold a key.
-fn without_urls(text: &str) -> String {
+#[must_use]
+pub fn without_urls(text: &str) -> String {
     text.split(' ')
         .map(|word| if word.contains("://") { "(url)" } else { word })
         .collect::<Vec<_>>()
