@@ -41,6 +41,9 @@ pub struct Program {
     pub log: PathBuf,
     /// Its process id while it runs, so that a later start finds what a killed one left behind.
     pub pid_file: Option<PathBuf>,
+    /// In a process group of its own: Ctrl-C in the terminal then reaches only the parent, which stops its children in
+    /// order. Tests leave it out, so that a test runner that ends a test ends all of it.
+    pub own_group: bool,
     /// Largest file it may write, in bytes: a full disk as far as it is concerned.
     pub file_size_limit: Option<u64>,
 }
@@ -57,6 +60,7 @@ impl Program {
             directory: directory.to_owned(),
             log,
             pid_file: None,
+            own_group: false,
             file_size_limit: None,
         }
     }
@@ -75,8 +79,7 @@ impl Program {
         self
     }
 
-    /// Starts it, in a process group of its own: Ctrl-C in the terminal reaches only the parent, which stops its
-    /// children in order.
+    /// Starts it.
     ///
     /// # Errors
     /// When the log cannot be opened or the program not started.
@@ -97,6 +100,9 @@ impl Program {
                 command
             }
         };
+        if self.own_group {
+            command.process_group(0);
+        }
         let child = command
             .args(&self.arguments)
             .envs(self.environment.iter().map(|(key, value)| (key, value)))
@@ -104,7 +110,6 @@ impl Program {
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
-            .process_group(0)
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("cannot start {} ({})", self.name, self.path.display()))?;

@@ -84,7 +84,9 @@ impl Services {
             self.log(name),
         )
         .arguments(["--config".to_owned(), config.to_string_lossy().into_owned()])
-        .environment("RUST_LOG", self.log_filter.clone()))
+        .environment("RUST_LOG", self.log_filter.clone())
+        // Of a panic a backtrace is wanted, of an error that is reported it only hides the message.
+        .environment("RUST_LIB_BACKTRACE", "0"))
     }
 
     /// Writes `keeper.toml` and gives the program that reads it. The key is in the environment, not in a file.

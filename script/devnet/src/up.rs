@@ -135,6 +135,7 @@ pub async fn up(layout: &Layout, options: &UpOptions, stop: CancellationToken) -
     };
     let with_pid = |mut program: Program| {
         program.pid_file = Some(files.pid(&program.name));
+        program.own_group = true;
         program
     };
     let anvil = with_pid(chain_options.program(layout, files.log("chain")));

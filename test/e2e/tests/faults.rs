@@ -211,7 +211,7 @@ async fn a_corrupt_database_is_named_and_can_be_made_anew() -> anyhow::Result<()
             "{} started on a corrupt database",
             program.name
         );
-        let said = program.last_lines(60);
+        let said = program.last_lines(10);
         assert!(
             said.contains("database") || said.contains("journal") || said.contains("store"),
             "{} did not say what is wrong:\n{said}",
