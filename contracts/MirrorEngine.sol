@@ -145,11 +145,9 @@ contract MirrorEngine is IMirrorEngine, EIP712 {
         uint64 nowMs = uint64(block.timestamp) * 1000;
         if (observedAt == 0) observedAt = nowMs;
         if (observedAt > nowMs) revert SignalFromFuture(observedAt, nowMs);
-        // Never before the signal it replaces: that one may have been observed at a later millisecond of this second.
-        if (observedAt < signal.observedAt) {
-            if (observedAt / 1000 != signal.observedAt / 1000) revert SignalTooOld(observedAt, nowMs);
-            observedAt = signal.observedAt;
-        }
+        // Never before the signal it replaces, and never a reason to refuse: whoever sends a batch "observed now" each
+        // block could otherwise stop everyone who states the master's true, earlier time.
+        if (observedAt < signal.observedAt) observedAt = signal.observedAt;
 
         (int256 leverage,) = IVenue(venue).leverageOf(source, venueMarket);
         if (leverage > MAX_LEVERAGE) leverage = MAX_LEVERAGE;

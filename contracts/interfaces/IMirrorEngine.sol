@@ -101,8 +101,8 @@ interface IMirrorEngine {
     // ---------------------------------------------------------------- batches (anyone sends)
 
     /// @notice Venue proof: reads the master's position from the venue, and moves the accounts. Anyone.
-    /// @param observedAt unix ms at which the caller saw the master's trade; must lie between the stored signal's
-    /// and now, 0 = now. It only feeds the delay figure, never a size.
+    /// @param observedAt unix ms at which the caller saw the master's trade; 0 = now, later than now is refused, earlier
+    /// than the stored signal's counts as that. It only feeds the delay figure, never a size.
     function mirrorVenue(address vault, uint8 market, uint64 observedAt, bytes calldata accounts)
         external
         returns (uint64 batchId, uint256 moved);

@@ -92,6 +92,17 @@ contract FoundTest is FoundFixture {
         _assertSolvent(vault);
     }
 
+    /// @dev A stranger's batch "observed now" must not stop the keeper, who states the master's earlier time.
+    function test_observedNowByAStranger_stopsNoHonestBatch() public {
+        _follow(1, 10_000e6);
+        _trade(master, ethMarket, 1000e18);
+        vm.prank(attacker);
+        lockstep.engine.mirrorVenue(address(vault), ETH, 0, _accounts(1, 1));
+        uint64 now_ = uint64(vm.getBlockTimestamp()) * 1000;
+        lockstep.engine.mirrorVenue(address(vault), ETH, now_ - 5000, _accounts(1, 1));
+        assertEq(lockstep.engine.signalOf(strategyId, ETH).observedAt, now_, "time never runs back");
+    }
+
     /// @dev A position remembers the sequence that moved it by its last byte.
     function test_aSequence256Later_stillMovesTheAccount() public {
         (, StrategyVault keeperVault) = _register(makeAddr("exchange master"), address(0), _terms());
