@@ -51,6 +51,15 @@ library FeeLib {
         }
     }
 
+    /// @notice Gives up to `most` of insurance's and the master's unclaimed fees for a loss.
+    function giveUp(VaultState storage s, uint256 most) internal returns (uint256 amount) {
+        amount = s.insuranceFees > most ? most : s.insuranceFees;
+        s.insuranceFees -= uint80(amount);
+        uint256 part = s.masterFees > most - amount ? most - amount : s.masterFees;
+        s.masterFees -= uint80(part);
+        amount += part;
+    }
+
     /// @notice All fees not yet claimed, USDC 1e6.
     function total(VaultState storage s) internal view returns (uint256) {
         return uint256(s.otherFees) + s.masterFees + s.insuranceFees;

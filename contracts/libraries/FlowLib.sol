@@ -539,25 +539,26 @@ library FlowLib {
         private
         returns (uint256 paid)
     {
-        uint256 rounding;
+        uint256 cost;
         if (amount > s.idle) {
             uint256 pulled = VenueLib.pull(s, snap, amount - s.idle);
             amount = amount.min(s.idle);
             // The venue rounds its books down by up to one unit at a withdrawal; who caused it bears it.
-            if (pulled != 0 && amount != 0) rounding = 1;
+            if (pulled != 0) cost = 1;
         }
-        paid = amount - rounding;
-        if (amount != 0) {
+        (paid, cost) = (amount, amount + cost);
+        if (cost > LedgerLib.margin(s, a)) (paid, cost) = (amount.floorSub(1), amount);
+        if (cost != 0) {
             (int256 value,,) = LedgerLib.equity(s, account, a, snap);
             uint256 equity = value > 0 ? uint256(value) : 0;
-            uint256 left = equity.floorSub(amount);
+            uint256 left = equity.floorSub(cost);
             uint256 mark = s.bases[account].highWaterMark();
             uint256 net = s.bases[account].netDeposits();
             if (equity != 0) {
                 s.bases[account] = AccountLib.basis((mark * left).ceilDivision(equity), net * left / equity);
             }
-            NavLib.burn(s, NavLib.ledgerEquity(s, snap), amount);
-            a = LedgerLib.debit(s, a, amount);
+            NavLib.burn(s, NavLib.ledgerEquity(s, snap), cost);
+            a = LedgerLib.debit(s, a, cost);
         }
         s.accounts[account] = a;
         if (paid == 0) return 0;

@@ -4,6 +4,7 @@ pragma solidity ^0.8.30;
 import {IInsuranceFund} from "../interfaces/IInsuranceFund.sol";
 import {IStrategyVault} from "../interfaces/IStrategyVault.sol";
 import {IVenue} from "../interfaces/IVenue.sol";
+import {FeeLib} from "./FeeLib.sol";
 import {LedgerLib} from "./LedgerLib.sol";
 import {MathLib} from "./MathLib.sol";
 import {NavLib} from "./NavLib.sol";
@@ -159,6 +160,8 @@ library LossLib {
             insured = paid.min(amount);
             s.idle += uint96(insured);
         } catch {}
+        // Fees not yet claimed stand in front of followers' margins: insurance's own, then the master's.
+        insured += FeeLib.giveUp(s, amount - insured);
 
         uint256 rest = amount - insured;
         uint256 index = s.marginIndex;

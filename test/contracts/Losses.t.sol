@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+pragma solidity ^0.8.30;
+
+import {StrategyVault} from "../../contracts/StrategyVault.sol";
+import {ILiquidator} from "../../contracts/interfaces/ILiquidator.sol";
+import {IStrategyVault} from "../../contracts/interfaces/IStrategyVault.sol";
+import {Cause, Mandate, Outcome, Status, Terms} from "../../contracts/interfaces/LockstepTypes.sol";
+import {IPerpAdmin} from "../../script/deploy/PerpV2Deployer.sol";
+import {LockstepFixture} from "./LockstepFixture.sol";
+
+/// @notice Liquidation, stops, the breaker, bad debt, and what the venue does by itself.
+contract LossesTest is LockstepFixture {
+    StrategyVault internal attested;
+    uint64 internal sequence;
+
+    function setUp() public override {
+        super.setUp();
+        (, attested) = _register(makeAddr("exchange master"), address(0), _terms());
+    }
+
+    function _signalAll(int256 leverage) internal returns (Fill[] memory) {
+        return _mirrorSigned(attested, ETH, leverage, ++sequence, _accounts(1, attested.accountCount()));
+    }
+
+    /// @dev To `answer`, in steps the venue's market follows.
+    function _walk(int256 answer) internal {
+        int256 price = ethMarket.aggregator.latestAnswer();
+        while (price != answer) {
+            int256 next = answer < price ? price * 93 / 100 : price * 107 / 100;
+            if (answer < price ? next < answer : next > answer) next = answer;
+            _wait(20);
+            _setPrice(ethMarket, next);
+            price = next;
+        }
+        btcMarket.aggregator.set(btcMarket.aggregator.latestAnswer());
+        _skip(60);
+    }
+
+    function _idle(uint256 i, uint64 deposit) internal {
+        Mandate memory m = _mandate(attested, i, deposit);
+        m.allowedMarkets = new string[](1);
+        m.allowedMarkets[0] = "BTC-USD";
+        _follow(_key(i), m);
+    }
+
+    // ---------------------------------------------------------------- liquidation
+
+    function test_liquidate_onlyBelowMaintenance_rewardBounded() public {
+        _follow(_key(1), _mandate(attested, 1, 10_000e6));
+        _idle(2, 50_000e6);
+        _signalAll(5e18);
+        vm.expectPartialRevert(IStrategyVault.NotLiquidatable.selector);
+        lockstep.liquidator.liquidate(address(attested), 1);
+
+        _walk(1720e8);
+        assertLt(attested.equityOf(1), int256(attested.maintenanceOf(1)));
+        address who = makeAddr("liquidator");
+        vm.prank(who);
+        lockstep.liquidator.liquidate(address(attested), 1);
+        assertEq(attested.positionView(1, ETH).size, 0);
+        assertEq(uint8(attested.accountView(1).status), uint8(Status.Liquidated));
+        // 0.5 % of the 43,000 closed, and as much to insurance.
+        assertApproxEqRel(attested.claimable(who), 215e6, 0.01e18);
+        assertEq(attested.accountView(2).margin, 50_000e6);
+        _assertSolventWith(who);
+
+        // The rest is the follower's.
+        uint256 left = attested.accountView(1).margin;
+        assertGt(left, 0);
+        vm.prank(_follower(1));
+        assertEq(attested.withdraw(type(uint256).max), left);
+    }
+
+    function test_badDebt_insuranceThenEveryonesMargin() public {
+        perp.usdc.mint(address(this), 1000e6);
+        perp.usdc.approve(address(lockstep.insurance), 1000e6);
+        lockstep.insurance.donate(1000e6);
+
+        _follow(_key(1), _mandate(attested, 1, 10_000e6));
+        _idle(2, 30_000e6);
+        _idle(3, 10_000e6);
+        _signalAll(5e18);
+        _walk(1500e8);
+        int256 owed = -attested.equityOf(1);
+        assertGt(owed, 2000e6);
+
+        vm.recordLogs();
+        lockstep.liquidator.liquidate(address(attested), 1);
+        assertEq(attested.equityOf(1), 0);
+        // 20 % of the fund; the copy fees not yet claimed stand in front of the followers as well.
+        assertEq(lockstep.insurance.balance(), 800e6);
+        assertEq(attested.claimable(address(lockstep.insurance)), 0);
+        uint256 two = attested.accountView(2).margin;
+        uint256 three = attested.accountView(3).margin;
+        assertLt(two, 30_000e6);
+        assertApproxEqRel(two, 3 * three, 1e12);
+        assertApproxEqRel(40_000e6 - two - three, uint256(owed) - 200e6 - 20e6, 0.05e18);
+        _assertSolvent(attested);
+
+        // Everyone leaves with what is left.
+        vm.prank(_follower(2));
+        assertApproxEqAbs(attested.exit(200), two, 2);
+        vm.prank(_follower(3));
+        assertApproxEqAbs(attested.exit(200), three, 2);
+    }
+
+    // ---------------------------------------------------------------- stops
+
+    function test_stopLossAndTakeProfit() public {
+        Mandate memory m = _mandate(attested, 1, 10_000e6);
+        (m.stopLossBps, m.takeProfitBps) = (2000, 3000);
+        _follow(_key(1), m);
+        m = _mandate(attested, 2, 10_000e6);
+        (m.stopLossBps, m.takeProfitBps, m.ratioBps) = (2000, 10_000, 10_000);
+        _follow(_key(2), m);
+        _signalAll(3e18);
+        vm.expectPartialRevert(IStrategyVault.StopNotReached.selector);
+        lockstep.liquidator.stopOut(address(attested), 1);
+
+        _walk(2220e8);
+        vm.expectEmit(address(lockstep.liquidator));
+        emit ILiquidator.StoppedOut(address(attested), 1, Cause.TakeProfit);
+        lockstep.liquidator.stopOut(address(attested), 1);
+        assertEq(uint8(attested.accountView(1).status), uint8(Status.StoppedOut));
+        assertEq(attested.positionView(1, ETH).size, 0);
+
+        _walk(1840e8);
+        vm.expectEmit(address(lockstep.liquidator));
+        emit ILiquidator.StoppedOut(address(attested), 2, Cause.StopLoss);
+        lockstep.liquidator.stopOut(address(attested), 2);
+        // Stopped out: no signal opens anything.
+        Fill[] memory fills = _signalAll(2e18);
+        assertEq(uint8(fills[0].outcome), uint8(Outcome.Inactive));
+        assertEq(uint8(fills[1].outcome), uint8(Outcome.Inactive));
+        _assertSolvent(attested);
+    }
+
+    // ---------------------------------------------------------------- breaker
+
+    function test_breaker_stopsGrowthNotLeaving() public {
+        uint256 count = lockstep.liquidator.BREAKER_COUNT() + 1;
+        for (uint256 i = 1; i <= count; ++i) {
+            _follow(_key(i), _mandate(attested, i, 1000e6));
+        }
+        Mandate memory m = _mandate(attested, 50, 100_000e6);
+        m.ratioBps = 1000;
+        uint32 careful = _follow(_key(50), m);
+        _signalAll(5e18);
+        _walk(1720e8);
+        for (uint32 i = 1; i <= count; ++i) {
+            assertFalse(lockstep.liquidator.breakerActive());
+            lockstep.liquidator.liquidate(address(attested), i);
+        }
+        assertTrue(lockstep.liquidator.breakerActive());
+
+        bytes memory one = _accounts(careful, careful);
+        Fill[] memory fills = _mirrorSigned(attested, ETH, 6e18, ++sequence, one);
+        assertEq(uint8(fills[0].outcome), uint8(Outcome.ReduceOnly));
+        fills = _mirrorSigned(attested, ETH, 3e18, ++sequence, one);
+        assertEq(uint8(fills[0].outcome), uint8(Outcome.Moved));
+        vm.prank(_follower(50));
+        assertGt(attested.exit(200), 90_000e6);
+
+        _skip(15 minutes);
+        assertFalse(lockstep.liquidator.breakerActive());
+    }
+
+    // ---------------------------------------------------------------- the venue by itself
+
+    function test_venueLiquidation_isDividedAmongTheSideItTook() public {
+        _follow(_key(1), _mandate(attested, 1, 10_000e6));
+        Mandate memory m = _mandate(attested, 2, 10_000e6);
+        m.ratioBps = 9000;
+        _follow(_key(2), m);
+        _signalAll(5e18);
+        _walk(1680e8);
+        _skip(31 minutes);
+        int256 first = attested.positionView(1, ETH).size;
+        int256 second = attested.positionView(2, ETH).size;
+
+        address taker = makeAddr("venue liquidator");
+        _fundMaster(taker, 1_000_000e6);
+        vm.prank(taker);
+        perp.clearingHouse.liquidate(address(attested), address(ethMarket.baseToken), 0);
+        int256 held = lockstep.venue.holding(address(attested), attested.marketView(ETH).venueMarket).size;
+        assertLt(held, first + second);
+        (, uint256 seen) = attested.nav();
+
+        vm.expectEmit(false, false, false, false, address(attested));
+        emit IStrategyVault.VenueDiverged(ETH, 1, true, 0, 0);
+        attested.reconcile(ETH);
+        assertApproxEqAbs(attested.positionView(1, ETH).size + attested.positionView(2, ETH).size, held, 1e9);
+        assertApproxEqRel(attested.positionView(1, ETH).size * second, attested.positionView(2, ETH).size * first, 1e9);
+        (, uint256 known) = attested.nav();
+        assertApproxEqAbs(seen, known, 2);
+        _assertSolvent(attested);
+
+        // Life goes on.
+        _signalAll(0);
+        _assertSolvent(attested);
+    }
+
+    /// @dev A paused market keeps its position; everything else leaves.
+    function test_pausedMarket_exitPaysTheRest() public {
+        _follow(_key(1), _mandate(attested, 1, 10_000e6));
+        _mirrorSigned(attested, ETH, 1e18, ++sequence, _accounts(1, 1));
+        _mirrorSigned(attested, BTC, 1e18, ++sequence, _accounts(1, 1));
+        IPerpAdmin(address(btcMarket.baseToken)).pause();
+
+        vm.prank(_follower(1));
+        uint256 paid = attested.exit(200);
+        assertEq(attested.positionView(1, ETH).size, 0);
+        assertGt(attested.positionView(1, BTC).size, 0);
+        assertGt(paid, 7000e6);
+        assertEq(uint8(attested.accountView(1).status), uint8(Status.Stopped));
+
+        IPerpAdmin(address(btcMarket.baseToken)).close(60_000e18);
+        vm.prank(_follower(1));
+        paid += attested.exit(200);
+        assertEq(attested.positionView(1, BTC).size, 0);
+        assertApproxEqRel(paid, 10_000e6, 0.01e18);
+        _assertSolvent(attested);
+    }
+
+    /// @dev Both sides of a closed market get its closing price, though the venue only held the difference.
+    function test_closedMarket_paysBothSides() public {
+        _follow(_key(1), _mandate(attested, 1, 10_000e6));
+        _follow(_key(2), _mandate(attested, 2, 10_000e6));
+        _mirrorSigned(attested, ETH, 1e18, ++sequence, _accounts(1, 1));
+        _mirrorSigned(attested, ETH, -0.5e18, ++sequence, _accounts(2, 2));
+        int256 one = attested.equityOf(1);
+        int256 two = attested.equityOf(2);
+        IPerpAdmin(address(ethMarket.baseToken)).pause();
+        IPerpAdmin(address(ethMarket.baseToken)).close(2200e18);
+        attested.reconcile(ETH);
+        assertEq(attested.marketView(ETH).longSize, 0);
+        assertEq(attested.marketView(ETH).shortSize, 0);
+        assertApproxEqRel(attested.equityOf(1), one + 1000e6, 0.001e18);
+        assertApproxEqRel(attested.equityOf(2), two - 500e6, 0.001e18);
+        _assertSolvent(attested);
+    }
+
+    function test_giftsDoNothing() public {
+        _follow(_key(1), _mandate(attested, 1, 10_000e6));
+        (uint256 index, uint256 equity) = attested.nav();
+        perp.usdc.mint(address(attested), 1e12);
+        perp.usdc.mint(address(this), 1e12);
+        perp.usdc.approve(address(perp.vault), 1e12);
+        perp.vault.depositFor(address(attested), address(perp.usdc), 1e12);
+        attested.checkpoint();
+        (uint256 after_, uint256 equityAfter) = attested.nav();
+        assertEq(after_, index);
+        assertEq(equityAfter, equity);
+        assertEq(attested.equityOf(1), 10_000e6);
+    }
+
+    function _assertSolventWith(address who) internal view {
+        int256 owned = attested.equityOf(1) + attested.equityOf(2);
+        assertLe(owned, _assets(attested) - int256(attested.claimable(who)));
+    }
+}
