@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 pragma solidity ^0.8.30;
 
+// Every narrowing cast is of a value that fits: the ranges are listed in contracts/README.md.
+// forge-lint: disable-start(unsafe-typecast)
+
 import {IInsuranceFund} from "./interfaces/IInsuranceFund.sol";
 import {IMasterRegistry} from "./interfaces/IMasterRegistry.sol";
 import {BPS} from "./libraries/VaultState.sol";
@@ -69,3 +72,4 @@ contract InsuranceFund is IInsuranceFund {
         return FixedPointMathLib.min(left, balance);
     }
 }
+// forge-lint: disable-end(unsafe-typecast)

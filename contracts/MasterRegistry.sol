@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 pragma solidity ^0.8.30;
 
+// Every narrowing cast is of a value that fits: the ranges are listed in contracts/README.md.
+// forge-lint: disable-start(unsafe-typecast)
+
 import {StrategyVault} from "./StrategyVault.sol";
 import {IMasterRegistry} from "./interfaces/IMasterRegistry.sol";
 import {IVenue} from "./interfaces/IVenue.sol";
@@ -225,3 +228,4 @@ contract MasterRegistry is IMasterRegistry, Ownable {
         if (t.disclosureDelay > 1 days) revert TermsOutOfRange("disclosureDelay");
     }
 }
+// forge-lint: disable-end(unsafe-typecast)

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 pragma solidity ^0.8.30;
 
+// Every narrowing cast is of a value that fits: the ranges are listed in contracts/README.md.
+// forge-lint: disable-start(unsafe-typecast)
+
 import {ILiquidator} from "./interfaces/ILiquidator.sol";
 import {IMasterRegistry} from "./interfaces/IMasterRegistry.sol";
 import {IMirrorEngine} from "./interfaces/IMirrorEngine.sol";
@@ -320,3 +323,4 @@ contract MirrorEngine is IMirrorEngine, EIP712 {
         (name, version) = ("Lockstep", "1");
     }
 }
+// forge-lint: disable-end(unsafe-typecast)

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 pragma solidity ^0.8.30;
 
+// Every narrowing cast is of a value that fits: the ranges are listed in contracts/README.md.
+// forge-lint: disable-start(unsafe-typecast)
+
 import {IMasterRegistry} from "./interfaces/IMasterRegistry.sol";
 import {IStrategyVault} from "./interfaces/IStrategyVault.sol";
 import {IVenue} from "./interfaces/IVenue.sol";
@@ -280,3 +283,4 @@ contract StrategyVault is IStrategyVault, ITradeWithin, ReentrancyGuardTransient
         return false;
     }
 }
+// forge-lint: disable-end(unsafe-typecast)

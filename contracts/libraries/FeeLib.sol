@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 pragma solidity ^0.8.30;
 
+// Every narrowing cast is of a value that fits: the ranges are listed in contracts/README.md.
+// forge-lint: disable-start(unsafe-typecast)
+
 import {BPS, VaultState} from "./VaultState.sol";
 
 /// @title FeeLib
@@ -65,3 +68,4 @@ library FeeLib {
         return uint256(s.otherFees) + s.masterFees + s.insuranceFees;
     }
 }
+// forge-lint: disable-end(unsafe-typecast)

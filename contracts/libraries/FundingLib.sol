@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 pragma solidity ^0.8.30;
 
+// Every narrowing cast is of a value that fits: the ranges are listed in contracts/README.md.
+// forge-lint: disable-start(unsafe-typecast)
+
 import {MathLib} from "./MathLib.sol";
 
 /// @title FundingLib
@@ -19,3 +22,4 @@ library FundingLib {
         return net > 0 ? scaled.divUp(uint256(net)) : (-scaled).divDown(uint256(-net));
     }
 }
+// forge-lint: disable-end(unsafe-typecast)

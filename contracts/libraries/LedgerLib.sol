@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 pragma solidity ^0.8.30;
 
+// Every narrowing cast is of a value that fits: the ranges are listed in contracts/README.md.
+// forge-lint: disable-start(unsafe-typecast)
+
 import {IStrategyVault} from "../interfaces/IStrategyVault.sol";
 import {Account} from "./AccountLib.sol";
 import {MathLib} from "./MathLib.sol";
@@ -144,3 +147,4 @@ library LedgerLib {
         }
     }
 }
+// forge-lint: disable-end(unsafe-typecast)

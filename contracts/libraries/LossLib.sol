@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 pragma solidity ^0.8.30;
 
+// Every narrowing cast is of a value that fits: the ranges are listed in contracts/README.md.
+// forge-lint: disable-start(unsafe-typecast)
+
 import {IInsuranceFund} from "../interfaces/IInsuranceFund.sol";
 import {IStrategyVault} from "../interfaces/IStrategyVault.sol";
 import {IVenue} from "../interfaces/IVenue.sol";
@@ -179,3 +182,4 @@ library LossLib {
         emit IStrategyVault.BadDebt(uint32(account), amount, insured, socialised, index);
     }
 }
+// forge-lint: disable-end(unsafe-typecast)

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 pragma solidity ^0.8.30;
 
+// Every narrowing cast is of a value that fits: the ranges are listed in contracts/README.md.
+// forge-lint: disable-start(unsafe-typecast)
+
 import {IMasterRegistry} from "../interfaces/IMasterRegistry.sol";
 import {IStrategyVault} from "../interfaces/IStrategyVault.sol";
 import {IVenue} from "../interfaces/IVenue.sol";
@@ -434,7 +437,7 @@ library MirrorLib {
             int256 funding = b.fundingIndex;
             uint256 index = b.price;
             uint256 today = b.today;
-            uint256 bit = 1 << b.market;
+            uint256 bit = uint256(1) << b.market;
             uint256 at = plan.at;
             uint256 end = at + plan.count * STRIDE;
             uint256 out;
@@ -528,3 +531,4 @@ library MirrorLib {
         return plan.buys.min(plan.sells);
     }
 }
+// forge-lint: disable-end(unsafe-typecast)

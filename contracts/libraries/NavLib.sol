@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 pragma solidity ^0.8.30;
 
+// Every narrowing cast is of a value that fits: the ranges are listed in contracts/README.md.
+// forge-lint: disable-start(unsafe-typecast)
+
 import {IStrategyVault} from "../interfaces/IStrategyVault.sol";
 import {FeeLib} from "./FeeLib.sol";
 import {MathLib} from "./MathLib.sol";
@@ -114,3 +117,4 @@ library NavLib {
         return (uint64(point >> 216), (point >> 104) & type(uint112).max, point & type(uint104).max);
     }
 }
+// forge-lint: disable-end(unsafe-typecast)

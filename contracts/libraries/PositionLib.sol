@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 pragma solidity ^0.8.30;
 
+// Every narrowing cast is of a value that fits: the ranges are listed in contracts/README.md.
+// forge-lint: disable-start(unsafe-typecast)
+
 import {MathLib} from "./MathLib.sol";
 
 /// @notice One account's position in one market: one slot.
@@ -126,3 +129,4 @@ library PositionLib {
         }
     }
 }
+// forge-lint: disable-end(unsafe-typecast)

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 pragma solidity ^0.8.30;
 
+// Every narrowing cast is of a value that fits: the ranges are listed in contracts/README.md.
+// forge-lint: disable-start(unsafe-typecast)
+
 import {Mode, Outcome, Status} from "../interfaces/LockstepTypes.sol";
 import {Account} from "./AccountLib.sol";
 import {MathLib} from "./MathLib.sol";
@@ -213,3 +216,4 @@ library Sizing {
         }
     }
 }
+// forge-lint: disable-end(unsafe-typecast)

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 pragma solidity ^0.8.30;
 
+// Every narrowing cast is of a value that fits: the ranges are listed in contracts/README.md.
+// forge-lint: disable-start(unsafe-typecast)
+
 import {IStrategyVault} from "../interfaces/IStrategyVault.sol";
 import {IVenue} from "../interfaces/IVenue.sol";
 import {MathLib} from "./MathLib.sol";
@@ -95,3 +98,4 @@ library TradeLib {
         }
     }
 }
+// forge-lint: disable-end(unsafe-typecast)

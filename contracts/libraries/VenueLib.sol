@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 pragma solidity ^0.8.30;
 
+// Every narrowing cast is of a value that fits: the ranges are listed in contracts/README.md.
+// forge-lint: disable-start(unsafe-typecast)
+
 import {IVenue} from "../interfaces/IVenue.sol";
 import {FundingLib} from "./FundingLib.sol";
 import {MathLib} from "./MathLib.sol";
@@ -113,3 +116,4 @@ library VenueLib {
         }
     }
 }
+// forge-lint: disable-end(unsafe-typecast)

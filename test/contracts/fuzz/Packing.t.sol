@@ -51,7 +51,7 @@ contract PackingFuzzTest is Test {
         assertEq(b.status(), status);
         assertEq(Slot.unwrap(b) & ~(uint256(0xf) << 188), word & ~(uint256(0xf) << 188));
         b = a.touch(market);
-        assertEq(b.touchedMarkets(), a.touchedMarkets() | (1 << market));
+        assertEq(b.touchedMarkets(), a.touchedMarkets() | (uint256(1) << market));
         assertEq(Slot.unwrap(b) >> 12, word >> 12);
         assertEq(a.untouch(market).touchedMarkets(), a.touchedMarkets() & ~(uint256(1) << market));
         assertEq(Slot.unwrap(a.untouch(market)) >> 12, word >> 12);

@@ -96,7 +96,7 @@ contract SignaturesFuzzTest is LockstepFixture {
         IMirrorEngine.Withdraw memory w = _intent(nonce);
         bytes memory signature = _signDigest(_key(1), _digest(_withdrawHash(w)));
         vm.prank(_follower(1));
-        lockstep.engine.cancelNonces(address(vault), nonce >> 8, 1 << (nonce & 0xff));
+        lockstep.engine.cancelNonces(address(vault), nonce >> 8, uint256(1) << (nonce & 0xff));
         vm.expectRevert(abi.encodeWithSelector(IMirrorEngine.NonceSpent.selector, w.follower, w.strategy, nonce));
         lockstep.engine.withdraw(w, signature);
     }
