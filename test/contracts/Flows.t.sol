@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 pragma solidity ^0.8.30;
 
+// forge-lint: disable-start(unsafe-typecast)
+
 import {IMirrorEngine} from "../../contracts/interfaces/IMirrorEngine.sol";
 import {IStrategyVault} from "../../contracts/interfaces/IStrategyVault.sol";
 import {Mandate, Mode, Status} from "../../contracts/interfaces/LockstepTypes.sol";
@@ -231,3 +233,4 @@ contract FlowsTest is LockstepFixture {
         assertEq(equity, 500e6);
     }
 }
+// forge-lint: disable-end(unsafe-typecast)

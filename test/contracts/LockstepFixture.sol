@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 pragma solidity ^0.8.30;
 
+// forge-lint: disable-start(unsafe-typecast)
+
 import {StrategyVault} from "../../contracts/StrategyVault.sol";
 import {IMirrorEngine} from "../../contracts/interfaces/IMirrorEngine.sol";
 import {IPermit2} from "../../contracts/interfaces/IPermit2.sol";
@@ -345,3 +347,4 @@ abstract contract LockstepFixture is PerpV2Fixture, Test {
         assets -= int256(v.claimable(address(this)));
     }
 }
+// forge-lint: disable-end(unsafe-typecast)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 pragma solidity ^0.8.30;
 
+// forge-lint: disable-start(unsafe-typecast)
+
 import {StrategyVault} from "../../contracts/StrategyVault.sol";
 import {ILiquidator} from "../../contracts/interfaces/ILiquidator.sol";
 import {IStrategyVault} from "../../contracts/interfaces/IStrategyVault.sol";
@@ -259,3 +261,4 @@ contract LossesTest is LockstepFixture {
         assertLe(owned, _assets(attested) - int256(attested.claimable(who)));
     }
 }
+// forge-lint: disable-end(unsafe-typecast)

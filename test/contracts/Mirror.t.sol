@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 pragma solidity ^0.8.30;
 
+// forge-lint: disable-start(unsafe-typecast)
+
 import {StrategyVault} from "../../contracts/StrategyVault.sol";
 import {IMirrorEngine} from "../../contracts/interfaces/IMirrorEngine.sol";
 import {IStrategyVault} from "../../contracts/interfaces/IStrategyVault.sol";
@@ -312,3 +314,4 @@ contract MirrorTest is LockstepFixture {
         lockstep.engine.mirrorSigned(address(attested), signal, Proof.Keeper, signature, _accounts(1, 1));
     }
 }
+// forge-lint: disable-end(unsafe-typecast)

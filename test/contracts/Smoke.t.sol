@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 pragma solidity ^0.8.30;
 
+// forge-lint: disable-start(unsafe-typecast)
+
 import {Outcome} from "../../contracts/interfaces/LockstepTypes.sol";
 import {LockstepFixture} from "./LockstepFixture.sol";
 
@@ -45,3 +47,4 @@ contract SmokeTest is LockstepFixture {
         emit log_named_int("assets", _assets(vault));
     }
 }
+// forge-lint: disable-end(unsafe-typecast)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 pragma solidity ^0.8.30;
 
+// forge-lint: disable-start(unsafe-typecast)
+
 import {StrategyVault} from "../../../contracts/StrategyVault.sol";
 import {Mandate} from "../../../contracts/interfaces/LockstepTypes.sol";
 import {LockstepFixture} from "../LockstepFixture.sol";
@@ -78,8 +80,6 @@ contract BatchGasTest is LockstepFixture {
         (, uint256 moved) = lockstep.engine.mirrorVenue(address(v), ETH, 0, accounts);
         gas = vm.lastCallGas().gasTotalUsed;
         assertEq(moved, accounts.length / 4, "moved");
-        (uint64 id,) = (uint64(0), 0);
-        id;
     }
 
     function _open(StrategyVault v, uint256 count) private {
@@ -89,3 +89,4 @@ contract BatchGasTest is LockstepFixture {
         }
     }
 }
+// forge-lint: disable-end(unsafe-typecast)
