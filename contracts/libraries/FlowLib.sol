@@ -393,9 +393,9 @@ library FlowLib {
     ) private returns (bool ok, bytes memory reason) {
         Position p = LedgerLib.position(s, account, m);
         int256 held = p.size();
+        if (held == 0 || size == 0) return (true, reason);
         // At least one USDC's worth, or all of it.
-        size = size.max(1e36 / snap.price[m]).min(held.abs());
-        if (size == 0) return (true, reason);
+        size = size.max(uint256(1e36).div(snap.price[m])).min(held.abs());
 
         int256 delta = held > 0 ? -int256(size) : int256(size);
         TradeLib.Result memory result = missing(snap, m, delta);
