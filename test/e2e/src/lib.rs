@@ -85,6 +85,18 @@ pub async fn size(stack: &Stack, vault: Address, account: u32, market: u8) -> an
     Ok(i128::try_from(position.size)?)
 }
 
+/// An account's position in a market for each USDC of its equity, 1e-18 base units: what mirroring keeps in step. The
+/// position itself also depends on how many trades, and so fees, the account has seen.
+///
+/// # Errors
+/// When the chain does not answer, or the account has no equity.
+pub async fn size_per_usdc(stack: &Stack, vault: Address, account: u32, market: u8) -> anyhow::Result<i128> {
+    let contract = IStrategyVault::new(vault, stack.chain.provider());
+    let equity = i128::try_from(contract.equityOf(account).call().await?)?;
+    anyhow::ensure!(equity > 0, "account {account} has no equity");
+    Ok(size(stack, vault, account, market).await? * 1_000_000 / equity)
+}
+
 /// Compares what the API says about every NAV point with the chain, once the indexer has caught up.
 ///
 /// # Errors
