@@ -34,6 +34,9 @@ library MirrorLib {
     /// @dev Rounds of leaving followers out before the batch gives up.
     uint256 internal constant MAX_ROUNDS = 3;
 
+    /// @dev Half of what a quote balance can hold: 18 billion USDC.
+    uint256 private constant QUOTE_LIMIT = uint256(PositionLib.MAX_QUOTE) / 2;
+
     /// @dev Words of the plan per account: account slot, position slot, storage key of the position, and the fill word
     /// of the event, which until settlement holds account, outcome and order.
     uint256 private constant STRIDE = 0x80;
@@ -278,6 +281,8 @@ library MirrorLib {
             if (p.tag() == b.tag && a.touchedMarkets() >> b.market & 1 == 1 && a.status() == uint256(Status.Active)) {
                 return (0, uint256(Outcome.AlreadyApplied));
             }
+            // A quote balance half full takes no further trade: the slot must hold whatever this one adds.
+            if (p.quote().abs() > QUOTE_LIMIT) return (0, uint256(Outcome.SizeOverflow));
             int256 equity = int256(a.marginShares() * b.marginIndex / WAD) + p.value(b.price, b.fundingIndex);
             uint256 used = p.turnoverOn(b.today);
             uint256 others = Account.unwrap(a) & b.others;

@@ -32,7 +32,7 @@ contract PerpV2Venue is IVenue {
     /// @notice Prices outside are absurd: below, funding per unit could not be expressed; above, the batch's arithmetic
     /// could overflow.
     uint256 public constant MIN_PRICE = 1e14;
-    uint256 public constant MAX_PRICE = 1e27;
+    uint256 public constant MAX_PRICE = 1e25;
     /// @notice How long after the sequencer came back prices are not trusted yet, seconds.
     uint256 public constant SEQUENCER_GRACE = 1 hours;
 
