@@ -5,7 +5,7 @@
 //! | signed | it was handed over | submitted |
 //! | submitted | an attempt of it has a receipt | included |
 //! | submitted | nobody mines it for a while | its fee is raised, same nonce |
-//! | submitted | no endpoint knows it | the same bytes are sent again |
+//! | submitted | no endpoint has it in its pool | the same bytes are sent again |
 //! | submitted | its nonce is used, deep enough, by none of its attempts | usurped: what it carried is planned anew |
 //! | included | its block left the chain | submitted again, same bytes |
 //! | included | its block is deep enough | confirmed |
@@ -29,6 +29,9 @@ pub struct Patience {
     pub confirmations: u64,
     /// Seconds without a receipt after which the fee is raised.
     pub stall_seconds: u64,
+    /// Seconds after which a job that is not mined is looked for in the pool, and sent again when it is not there: a
+    /// reorganisation of a block that was never seen drops it without a trace.
+    pub resend_seconds: u64,
 }
 
 impl Default for Patience {
@@ -36,6 +39,7 @@ impl Default for Patience {
         Self {
             confirmations: 3,
             stall_seconds: 12,
+            resend_seconds: 2,
         }
     }
 }
@@ -45,8 +49,10 @@ impl Default for Patience {
 pub struct Flight {
     /// The job.
     pub job: Job,
-    /// When its bytes were last handed over.
+    /// When its bytes were last handed over, or seen in a pool.
     pub sent: Instant,
+    /// When its fee was set: a stall counts from here.
+    pub priced: Instant,
     /// Block at which its nonce was first seen used with no receipt of ours.
     missing_since: Option<u64>,
 }
@@ -58,6 +64,7 @@ impl Flight {
         Self {
             job,
             sent: Instant::now(),
+            priced: Instant::now(),
             missing_since: None,
         }
     }
@@ -154,7 +161,6 @@ impl Tracker {
         }
         let mined = self.rpc.nonce(submitter.address()).await?;
         submitter.seen_on_chain(mined);
-        let stall = Duration::from_secs(self.patience.stall_seconds);
         let nonces: Vec<u64> = self.flights.keys().copied().collect();
         let mut settled = Vec::new();
         for nonce in nonces {
@@ -213,27 +219,7 @@ impl Tracker {
                 continue;
             }
             flight.missing_since = None;
-            if flight.sent.elapsed() < stall {
-                continue;
-            }
-            if nonce == mined {
-                submitter.replace(flight).await?;
-            } else {
-                // Waits for an earlier nonce; only make sure that nobody forgot it.
-                let known = match flight.job.attempts.last() {
-                    Some(attempt) => self.rpc.knows(attempt.hash).await.unwrap_or(false),
-                    None => true,
-                };
-                if known {
-                    flight.sent = Instant::now();
-                } else {
-                    info!(
-                        job = flight.job.id,
-                        nonce, "dropped by the pool; same bytes sent again"
-                    );
-                    submitter.hand_over(flight).await?;
-                }
-            }
+            wait_for(self.rpc.as_ref(), &self.patience, mined, flight, submitter).await?;
         }
         for nonce in settled {
             self.flights.remove(&nonce);
@@ -251,6 +237,39 @@ impl Tracker {
             flight.job.success = Some(inclusion.success);
         }
     }
+}
+
+/// What a job that is not mined yet needs: its bytes again, a higher fee, or nothing but time.
+async fn wait_for(
+    rpc: &dyn Rpc,
+    patience: &Patience,
+    mined: u64,
+    flight: &mut Flight,
+    submitter: &mut Submitter,
+) -> Result<(), SubmitError> {
+    let is_next = flight.job.nonce == mined;
+    if is_next && flight.priced.elapsed() >= Duration::from_secs(patience.stall_seconds) {
+        submitter.replace(flight).await?;
+        return Ok(());
+    }
+    if flight.sent.elapsed() < Duration::from_secs(patience.resend_seconds) {
+        return Ok(());
+    }
+    let known = match flight.job.attempts.last() {
+        Some(attempt) => rpc.knows(attempt.hash).await.unwrap_or(false),
+        None => true,
+    };
+    if known {
+        flight.sent = Instant::now();
+    } else {
+        info!(
+            job = flight.job.id,
+            nonce = flight.job.nonce,
+            "in no pool; same bytes handed over again"
+        );
+        submitter.hand_over(flight).await?;
+    }
+    Ok(())
 }
 
 /// Hash of the canonical block at `number`.

@@ -329,6 +329,7 @@ async fn live(
         let patience = Patience {
             confirmations: 2,
             stall_seconds: 0,
+            resend_seconds: 0,
         };
         let tracker = Tracker::new(rpc.clone(), journal.clone(), patience, unfinished);
         let mut engine = Engine::new(Parts {

@@ -279,6 +279,7 @@ impl Submitter {
             max_fee: last.max_fee,
             tip: last.tip,
         };
+        flight.priced = Instant::now();
         let Some(fees) = self.policy.bump(old, self.quote) else {
             warn!(
                 job = flight.job.id,
