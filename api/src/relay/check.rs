@@ -1,7 +1,7 @@
 //! What can be said of a signature without asking the chain.
 //!
-//! Only what the chain would certainly refuse is refused here. What depends on state that the store may not have yet
-//! is judged only while the store is current, and what depends on a contract's code is left to the chain.
+//! Only what the chain would certainly refuse is refused here. What depends on state that the store may be a block behind
+//! with (an unknown vault, a missing account) or on a contract's code is left to the keeper, which asks the chain.
 
 use std::collections::HashSet;
 
@@ -17,8 +17,6 @@ use crate::dto::scalar::Timestamp;
 use crate::error::{ApiError, Kind, Result};
 use crate::state::App;
 
-/// USDC × 1e6 below which the vault opens no account.
-const MIN_DEPOSIT: u64 = 10_000_000;
 /// One whole USDC: bounds are stored in whole USDC, rounded down, and none may become zero.
 const WHOLE_USDC: u64 = 1_000_000;
 /// Leverage is stored in steps of this.
@@ -29,8 +27,6 @@ const BPS: u16 = 10_000;
 const MAX_SIGNATURE: usize = 8_192;
 /// Most symbols: a vault's markets are a bitmap of 16.
 const MAX_MARKETS: usize = 16;
-/// The store is current when the indexer saw the chain's head this recently.
-const FRESH_MS: i64 = 30_000;
 /// Wall clock and chain clock are the same clock when no further apart than this; a local chain's is often not.
 const SAME_CLOCK_SECONDS: u64 = 600;
 
@@ -39,30 +35,13 @@ const WELL_KNOWN_CHAINS: [u64; 11] = [
     1, 10, 56, 137, 324, 8_453, 42_161, 43_114, 59_144, 31_337, 11_155_111,
 ];
 
-/// What the store knows of the chain's present.
-struct Present {
-    /// Unix seconds that have certainly passed on the chain.
-    time: u64,
-    /// Newest block in the store.
-    block: u64,
-    /// The store has every block the indexer knows of, and the indexer lives.
-    current: bool,
-}
-
-async fn present(app: &App) -> Result<Present> {
+/// Unix seconds that have certainly passed on the chain.
+async fn chain_time(app: &App) -> Result<u64> {
     let status = app.reader()?.status().await?;
-    let now = Timestamp::now().millis();
-    let wall = u64::try_from(now / 1_000).unwrap_or(0);
-    let (block, chain) = status
-        .cursor
-        .map_or((0, 0), |cursor| (cursor.number, cursor.time));
+    let wall = u64::try_from(Timestamp::now().millis() / 1_000).unwrap_or(0);
+    let chain = status.cursor.map_or(0, |cursor| cursor.time);
     let same_clock = chain <= wall && wall - chain <= SAME_CLOCK_SECONDS;
-    let seen = i64::try_from(status.head_seen_ms).unwrap_or(0);
-    Ok(Present {
-        time: if same_clock { wall } else { chain },
-        block,
-        current: status.lag_blocks == 0 && now.saturating_sub(seen) <= FRESH_MS,
-    })
+    Ok(if same_clock { wall } else { chain })
 }
 
 /// Collects what is wrong.
@@ -111,40 +90,29 @@ const NOTHING_SENT: &str = "Nothing was sent. `errors` says what the chain would
 /// # Errors
 /// 422 with everything that is wrong, or 409 when the chain has accepted it before.
 pub async fn mandate(app: &App, signed: &mut SignedMandate, id: B256) -> Result<()> {
-    let present = present(app).await?;
+    let now = chain_time(app).await?;
     let mut wrong = Wrong::new("/mandate/");
     bounds(&signed.mandate, &mut wrong);
-    if signed.mandate.expiry <= present.time {
+    if signed.mandate.expiry <= now {
         wrong.add("expiry", "expired", "This moment has passed.");
     }
-    if signed.mandate.deposit > 0 && signed.permit_deadline < U256::from(present.time) {
+    if signed.mandate.deposit > 0 && signed.permit_deadline < U256::from(now) {
         wrong.root("/permitDeadline", "expired", "This moment has passed.");
     }
     let vault = signed.mandate.strategy;
-    match strategy_of(app, vault).await? {
-        None => wrong.add("strategy", "unknown-strategy", unknown_vault(vault, &present)),
-        Some(strategy) => {
-            let listed: HashSet<&str> = strategy
-                .markets
-                .iter()
-                .map(|market| market.symbol.as_str())
-                .collect();
-            for (position, symbol) in signed.mandate.allowed_markets.iter().enumerate() {
-                if !listed.contains(symbol.as_str()) {
-                    wrong.add(
-                        &format!("allowedMarkets/{position}"),
-                        "unknown-market",
-                        format!("The strategy does not trade {symbol:?}."),
-                    );
-                }
-            }
-            let accounts = app.reader()?.accounts_of(signed.mandate.follower).await?;
-            let account = accounts.iter().find(|account| account.vault == vault);
-            if account.is_none() && present.current && signed.mandate.deposit < MIN_DEPOSIT {
+    // A vault the store does not know may be a block old: the keeper asks the chain.
+    if let Some(strategy) = strategy_of(app, vault).await? {
+        let listed: HashSet<&str> = strategy
+            .markets
+            .iter()
+            .map(|market| market.symbol.as_str())
+            .collect();
+        for (position, symbol) in signed.mandate.allowed_markets.iter().enumerate() {
+            if !listed.contains(symbol.as_str()) {
                 wrong.add(
-                    "deposit",
-                    "out-of-range",
-                    "A new account needs a deposit of at least 10 USDC (10000000).",
+                    &format!("allowedMarkets/{position}"),
+                    "unknown-market",
+                    format!("The strategy does not trade {symbol:?}."),
                 );
             }
         }
@@ -236,10 +204,10 @@ fn bounds(mandate: &Mandate, wrong: &mut Wrong) {
 /// # Errors
 /// 422 with everything that is wrong.
 pub async fn intent(app: &App, signed: &mut SignedIntent, id: B256) -> Result<()> {
-    let present = present(app).await?;
+    let now = chain_time(app).await?;
     let mut wrong = Wrong::new("/intent/");
     let intent = signed.intent.clone();
-    if intent.deadline() < U256::from(present.time) {
+    if intent.deadline() < U256::from(now) {
         wrong.add("deadline", "expired", "This moment has passed.");
     }
     if let lockstep_contracts::relay::Intent::Withdraw { amount, .. } = &intent
@@ -250,19 +218,6 @@ pub async fn intent(app: &App, signed: &mut SignedIntent, id: B256) -> Result<()
             "out-of-range",
             "More than nothing; the largest uint256 is all that is free.",
         );
-    }
-    let vault = intent.strategy();
-    if strategy_of(app, vault).await?.is_none() {
-        wrong.add("strategy", "unknown-strategy", unknown_vault(vault, &present));
-    } else if present.current {
-        let accounts = app.reader()?.accounts_of(intent.follower()).await?;
-        if !accounts.iter().any(|account| account.vault == vault) {
-            wrong.add(
-                "follower",
-                "no-account",
-                "This follower has no account in this strategy vault.",
-            );
-        }
     }
     signature(
         app,
@@ -280,13 +235,6 @@ async fn strategy_of(app: &App, vault: Address) -> Result<Option<model::Strategy
         Some(id) => Ok(app.reader()?.strategy(id, model::Window::All).await?),
         None => Ok(None),
     }
-}
-
-fn unknown_vault(vault: Address, present: &Present) -> String {
-    format!(
-        "No strategy vault {vault} is known up to block {}.",
-        present.block
-    )
 }
 
 /// Judges the signature as far as that is possible here, and mends the one thing that some hardware wallets get wrong:
