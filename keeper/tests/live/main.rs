@@ -3,4 +3,5 @@
 
 mod common;
 mod forced;
+mod signals;
 mod sizing;
