@@ -129,6 +129,23 @@ describe('signing in', () => {
   });
 });
 
+test('a session is of one account: with another one in the wallet nothing of the first is shown', async () => {
+  await enter();
+  const second = await watched.context.newPage();
+  await addWallet(second, { key: OTHER_KEY, chains: [CHAIN_ID], rdns: 'test.other' });
+  await second.goto(fixture.url);
+  await connectWallet(second);
+  await second.getByRole('link', { name: 'My account' }).first().click();
+  const main = second.getByRole('main');
+  await main.getByText('signing in as this account takes its place').waitFor();
+  expect(await second.getByRole('heading', { name: 'Requests you sent' }).count()).toBe(0);
+  await main.getByRole('button', { name: 'Sign in' }).click();
+  await main.getByText('No request yet').waitFor();
+  // The other tab hears of it and shows nothing of an account that is no longer signed in.
+  await page.getByText('signing in as this account takes its place').waitFor();
+  expect(await requests().count()).toBe(0);
+});
+
 describe('names', () => {
   test('are given, shown wherever the account is, and taken away again', async () => {
     await enter();

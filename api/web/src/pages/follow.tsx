@@ -592,7 +592,7 @@ function Review({ strategy, vault, draft, numbers, isNew }: { readonly strategy:
         <Address of={vault} label="vault’s address" />
       </Fact>
       <Fact label="Size of each move">
-        {draft.mode === 'pro-rata' ? `${bpsMultiple(numbers.ratioBps)}× the master’s leverage` : <Usdc of={numbers.fixedNotional} />}
+        {draft.mode === 'pro-rata' ? `${bpsMultiple(numbers.ratioBps)} × the master’s leverage` : <Usdc of={numbers.fixedNotional} />}
       </Fact>
       <Fact label="Most leverage">{bpsMultiple(numbers.maxLeverageBps)} ×</Fact>
       <Fact label="Most slippage">{bpsPercent(numbers.maxSlippageBps)} %</Fact>

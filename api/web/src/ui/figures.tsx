@@ -46,9 +46,9 @@ export function Usdc(props: FigureProps): JSX.Element {
 }
 
 /** For lists: from a million on, cents only make it harder to compare. The exact amount is in the title. */
-export function RoundUsdc({ of }: { readonly of: string | bigint }): JSX.Element {
+export function RoundUsdc({ of, ...look }: Omit<FigureProps, 'digits'>): JSX.Element {
   const value = raw(of, amount.USDC);
-  return <Usdc of={value} {...(amount.abs(value) >= amount.pow10(amount.USDC + 6) ? { digits: 0 } : {})} />;
+  return <Usdc of={value} {...look} {...(amount.abs(value) >= amount.pow10(amount.USDC + 6) ? { digits: 0 } : {})} />;
 }
 
 /** A share of one, shown in percent. */
@@ -130,7 +130,7 @@ export function StatisticValue({ of, coloured, sign }: { readonly of: Statistic;
   const look = { ...(coloured === undefined ? {} : { coloured }), ...(sign === undefined ? {} : { sign }) };
   switch (of.unit) {
     case 'usdc':
-      return <Usdc of={clip(of.value, amount.USDC)} {...look} />;
+      return <RoundUsdc of={clip(of.value, amount.USDC)} {...look} />;
     case 'ratio':
       return <Percent of={clip(of.value, amount.WAD)} {...look} />;
     case 'bps':

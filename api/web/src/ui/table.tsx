@@ -8,6 +8,8 @@ export interface Column<T> {
   /** In the head instead of the label, e.g. with an explanation. */
   readonly head?: ComponentChildren;
   readonly numeric?: boolean;
+  /** Holds sentences. */
+  readonly long?: boolean;
   readonly sortable?: boolean;
   /** Names the row. One column has it. */
   readonly title?: boolean;
@@ -73,7 +75,7 @@ export function Table<T>({ caption, columns, rows, rowKey, sort, onSort, expecte
           ? Array.from({ length: expected }, (_none, index) => (
               <tr key={`waiting-${index}`} role="row" class="waiting">
                 {columns.map((column) => (
-                  <td key={column.key} role="cell" data-label={column.label} class={`${column.numeric ? 'num' : ''} ${column.title ? 'title' : ''}`}>
+                  <td key={column.key} role="cell" data-label={column.label} class={`${column.numeric ? 'num' : ''} ${column.title ? 'title' : ''} ${column.long ? 'long' : ''}`}>
                     <Skeleton width={column.title ? '18ch' : '8ch'} />
                   </td>
                 ))}
@@ -86,7 +88,7 @@ export function Table<T>({ caption, columns, rows, rowKey, sort, onSort, expecte
                     key={column.key}
                     role={column.title ? 'rowheader' : 'cell'}
                     data-label={column.label}
-                    class={`${column.numeric ? 'num' : ''} ${column.title ? 'title' : ''}`}
+                    class={`${column.numeric ? 'num' : ''} ${column.title ? 'title' : ''} ${column.long ? 'long' : ''}`}
                   >
                     {column.cell(row)}
                   </td>

@@ -77,11 +77,6 @@ function Accounts({ address, wallet, deployment }: AccountsProps): JSX.Element {
   }
   return (
     <div class="stack">
-      {!mine.signedIn && wallet !== undefined && (
-        <section class="sheet pad" aria-label="Sign in">
-          <SignIn wallet={wallet} deployment={deployment} />
-        </section>
-      )}
       {query.error !== undefined && <Failure error={query.error} retry={query.refresh} />}
       {query.data.strategies.length > 0 && (
         <Notice>
@@ -108,6 +103,14 @@ function Accounts({ address, wallet, deployment }: AccountsProps): JSX.Element {
         query.data.accounts.map((account) => (
           <AccountCard key={account.id} account={account} wallet={wallet} deployment={deployment} mine={mine} turn={turn} refresh={query.refresh} />
         ))
+      )}
+      {!mine.signedIn && wallet !== undefined && (
+        <section class="section" aria-labelledby="private">
+          <h2 id="private">Names and requests</h2>
+          <div class="sheet pad">
+            <SignIn wallet={wallet} deployment={deployment} />
+          </div>
+        </section>
       )}
       {mine.signedIn && <Requests mine={mine} accounts={query.data.accounts} explorer={deployment?.explorerUrl} />}
       {query.data.accounts.length > 0 && <Fills address={address} accounts={query.data.accounts} labelOf={mine.labelOf} turn={turn} explorer={deployment?.explorerUrl} />}

@@ -139,6 +139,7 @@ export function Requests({ mine, accounts, explorer }: Props): JSX.Element {
     },
     {
       key: 'next',
+      long: true,
       label: 'What it means',
       cell: (row) => <div class="small prose">{meaning(row, accountOf(row.vault)?.strategyId, explorer)}</div>,
     },
