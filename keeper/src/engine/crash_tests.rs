@@ -293,17 +293,29 @@ fn mandate(index: u8) -> SignedMandate {
     }
 }
 
-/// One life of the keeper: from start until everything is settled, or until it crashes.
+/// What happens to a life.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Peaceful,
+    /// At the n-th boundary of a write.
+    Crash(i64),
+    /// The disk has room for so many more pages.
+    Full(u32),
+}
+
+/// One life of the keeper: from start until everything is settled, or until it ends early.
 async fn live(
     path: &Path,
     chain: &Arc<FakeChain>,
-    crash_at: Option<i64>,
+    end: End,
     ids: &[(B256, String)],
 ) -> Result<(), EngineError> {
     let rpc: Arc<dyn Rpc> = chain.clone();
     let journal = Journal::open(path, false).await?;
-    if let Some(point) = crash_at {
-        journal.crash_at(point);
+    match end {
+        End::Peaceful => {}
+        End::Crash(point) => journal.crash_at(point),
+        End::Full(pages) => journal.leave_room(pages).await,
     }
     let life = async {
         for (id, body) in ids {
@@ -361,28 +373,33 @@ async fn live(
     result
 }
 
-async fn survives(mood: Mood) {
-    let items: Vec<_> = (1..=3u8)
+fn items(signature: usize) -> Vec<(B256, String)> {
+    (1..=3u8)
         .map(|index| {
-            (
-                B256::repeat_byte(index),
-                serde_json::to_string(&mandate(index)).unwrap(),
-            )
+            let signed = SignedMandate {
+                signature: Bytes::from(vec![1; signature]),
+                ..mandate(index)
+            };
+            (B256::repeat_byte(index), serde_json::to_string(&signed).unwrap())
         })
-        .collect();
+        .collect()
+}
+
+async fn survives(mood: Mood) {
+    let items = items(1);
     let mut crashes = 0;
     for point in 0.. {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("journal.db");
         let chain = Arc::new(FakeChain::new(mood));
-        let crashed = match live(&path, &chain, Some(point), &items).await {
+        let crashed = match live(&path, &chain, End::Crash(point), &items).await {
             Ok(()) => false,
             Err(EngineError::Journal(JournalError::Crashed)) => true,
             Err(other) => panic!("{mood:?} at {point}: {other}"),
         };
         if crashed {
             crashes += 1;
-            live(&path, &chain, None, &items).await.unwrap();
+            live(&path, &chain, End::Peaceful, &items).await.unwrap();
         }
         let journal = Journal::open(&path, false).await.unwrap();
         for (id, _) in &items {
@@ -448,4 +465,56 @@ async fn and_when_the_pool_forgets() {
 #[tokio::test]
 async fn and_when_the_chain_reorganises() {
     survives(Mood::Reorganising).await;
+}
+
+/// Nothing is sent that is not written down, however little room there is, and with room again nothing is missing.
+#[tokio::test]
+async fn a_disk_that_is_full_at_any_page_lets_nothing_out_unwritten() {
+    // A contract wallet's signature can be long; short ones would all fit the pages the tables begin with.
+    let items = items(3_000);
+    let (mut refused, mut silent) = (0, 0);
+    for pages in 0.. {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("journal.db");
+        let chain = Arc::new(FakeChain::new(Mood::Honest));
+        let full = match live(&path, &chain, End::Full(pages), &items).await {
+            Ok(()) => false,
+            Err(EngineError::Journal(JournalError::DiskFull { path: named })) => {
+                assert_eq!(named, path);
+                true
+            }
+            Err(other) => panic!("with room for {pages} pages: {other}"),
+        };
+        let journal = Journal::open(&path, false).await.unwrap();
+        let written = journal.attempts_written().await;
+        {
+            let state = chain.0.lock().unwrap();
+            let offered: HashSet<B256> = state.offered.values().flatten().copied().collect();
+            assert!(
+                offered.is_subset(&written),
+                "with room for {pages} pages: sent, but not written"
+            );
+            silent += usize::from(full && state.sends == 0);
+        }
+        journal.close().await;
+        if !full {
+            break;
+        }
+        refused += 1;
+        live(&path, &chain, End::Peaceful, &items).await.unwrap();
+        let state = chain.0.lock().unwrap();
+        let carried: usize = state
+            .mined
+            .iter()
+            .map(|(_, tx)| {
+                let call = IMirrorEngine::followManyCall::abi_decode(tx.input());
+                call.unwrap().signed.len()
+            })
+            .sum();
+        assert_eq!(carried, items.len(), "with room for {pages} pages");
+    }
+    assert!(
+        refused >= 3 && silent >= 1,
+        "{refused} full disks, {silent} before the first send"
+    );
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use alloy::primitives::{Address, B256, Bytes};
 use lockstep_contracts::relay::{RelayState, RelayStatus};
 use lockstep_contracts::units::Wad;
+use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
@@ -37,6 +38,22 @@ pub enum JournalError {
         /// The file.
         path: PathBuf,
         /// What SQLite said.
+        detail: String,
+    },
+    /// The file cannot be opened, read or written.
+    #[error("journal {}: cannot be read or written ({detail}); see to its directory, its permissions and the disk's quota, and start again", path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        detail: String,
+    },
+    /// A later version of the keeper has written it.
+    #[error("journal {}: written by another version of the keeper ({detail}); run that one, or move the file away: the chain knows what was done", path.display())]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
         detail: String,
     },
     /// The journal was written for another chain, deployment or key.
@@ -320,7 +337,13 @@ impl Journal {
             .run(&pool)
             .await
             .map_err(|error| match error {
-                sqlx::migrate::MigrateError::Execute(source) => classify(path, source),
+                MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => {
+                    classify(path, source)
+                }
+                MigrateError::VersionMissing(_) | MigrateError::VersionMismatch(_) => JournalError::Version {
+                    path: path.to_owned(),
+                    detail: error.to_string(),
+                },
                 other => JournalError::Corrupt {
                     path: path.to_owned(),
                     detail: other.to_string(),
@@ -1013,6 +1036,11 @@ fn classify(path: &Path, source: sqlx::Error) -> JournalError {
             path,
             detail: source.to_string(),
         },
+        // Read-only, an I/O error (a quota is one), cannot be opened.
+        Some(8 | 10 | 14) => JournalError::Unusable {
+            path,
+            detail: source.to_string(),
+        },
         _ => JournalError::Other { path, source },
     }
 }
@@ -1052,9 +1080,228 @@ pub(crate) mod crash {
     }
 
     impl super::Journal {
+        /// Room for so many pages more: a disk that is nearly full.
+        pub(crate) async fn leave_room(&self, pages: u32) {
+            for pool in [&self.pool, &self.durable] {
+                let used: u32 = sqlx::query_scalar("PRAGMA page_count")
+                    .fetch_one(pool)
+                    .await
+                    .unwrap();
+                let limit = format!("PRAGMA max_page_count = {}", used + pages);
+                sqlx::query(sqlx::AssertSqlSafe(limit))
+                    .fetch_one(pool)
+                    .await
+                    .unwrap();
+            }
+        }
+
+        /// Hashes of all signed bytes in the journal.
+        pub(crate) async fn attempts_written(&self) -> std::collections::HashSet<alloy::primitives::B256> {
+            let hashes: Vec<Vec<u8>> = sqlx::query_scalar("SELECT hash FROM attempts")
+                .fetch_all(&self.pool)
+                .await
+                .unwrap();
+            hashes
+                .iter()
+                .map(|hash| alloy::primitives::B256::from_slice(hash))
+                .collect()
+        }
+
         /// The `point`-th instruction boundary around writes is the last one reached.
         pub(crate) fn crash_at(&self, point: i64) {
             self.crash.0.store(point, Ordering::SeqCst);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    /// A journal with a job in it, closed, and where it is.
+    async fn written(directory: &Path) -> PathBuf {
+        let path = directory.join("journal.db");
+        let journal = Journal::open(&path, false).await.unwrap();
+        journal.bind(&[("chain", "1".into())]).await.unwrap();
+        for nonce in 0..40 {
+            plan(&journal, nonce).await.unwrap();
+        }
+        journal.tidy().await.unwrap();
+        journal.close().await;
+        path
+    }
+
+    async fn plan(journal: &Journal, nonce: u64) -> Result<JobId, JournalError> {
+        let job = NewJob {
+            kind: "mirror",
+            cause: "a test".into(),
+            vault: Some(Address::ZERO),
+            market: Some(0),
+            target: Address::ZERO,
+            calldata: Bytes::from(vec![1; 512]),
+            gas: 1,
+            relays: Vec::new(),
+        };
+        let attempt = Attempt {
+            hash: B256::left_padding_from(&nonce.to_be_bytes()),
+            raw: Bytes::from(vec![2; 512]),
+            max_fee: 1,
+            tip: 1,
+        };
+        journal.plan(&job, nonce, &attempt, None).await
+    }
+
+    /// The file, and what to do.
+    fn assert_helps(error: &JournalError, path: &Path, to_do: &str) {
+        let text = error.to_string();
+        assert!(text.contains(&path.display().to_string()), "{text}");
+        assert!(text.contains(to_do), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_named_and_nothing_is_half_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = written(directory.path()).await;
+        let journal = Journal::open(&path, false).await.unwrap();
+        journal.leave_room(1).await;
+        let before = journal.unfinished().await.unwrap().len();
+        let mut planned = 0;
+        let error = loop {
+            match plan(&journal, 100 + planned).await {
+                Ok(_) => planned += 1,
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(error, JournalError::DiskFull { .. }), "{error:?}");
+        assert_helps(&error, &path, "free some space");
+        let jobs = journal.unfinished().await.unwrap();
+        assert_eq!(jobs.len(), before + usize::try_from(planned).unwrap());
+        assert!(jobs.iter().all(|job| job.attempts.len() == 1));
+        let item = B256::repeat_byte(1);
+        let error = journal
+            .accept(item, "mandate", &"x".repeat(20_000))
+            .await
+            .unwrap_err();
+        assert!(matches!(error, JournalError::DiskFull { .. }), "{error:?}");
+        assert_eq!(
+            journal.status(item).await.unwrap(),
+            None,
+            "refused, and yet it is there"
+        );
+    }
+
+    #[tokio::test]
+    async fn damage_is_named_wherever_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = written(directory.path()).await;
+        let whole = std::fs::read(&path).unwrap();
+        let pages = whole.len() / 4_096;
+        assert!(pages > 10, "{pages} pages");
+        let (mut corrupt, mut sound) = (0, 0);
+        for page in 0..pages {
+            let mut bytes = whole.clone();
+            bytes[page * 4_096..(page + 1) * 4_096].fill(0xa5);
+            for suffix in ["-wal", "-shm"] {
+                let _ = std::fs::remove_file(format!("{}{suffix}", path.display()));
+            }
+            std::fs::write(&path, &bytes).unwrap();
+            let read = async {
+                let journal = Journal::open(&path, false).await?;
+                let read = async {
+                    journal.bind(&[("chain", "1".into())]).await?;
+                    journal.next_nonce().await?;
+                    journal.tail(1_000).await?;
+                    journal.unfinished().await
+                };
+                let read = read.await;
+                journal.close().await;
+                read
+            };
+            match read.await {
+                // A page that nobody reads at start, such as one of an index.
+                Ok(jobs) => {
+                    assert_eq!(jobs.len(), 40, "page {page}: jobs are missing and nobody says so");
+                    sound += 1;
+                }
+                Err(error) => {
+                    assert!(
+                        matches!(error, JournalError::Corrupt { .. }),
+                        "page {page}: {error:?}"
+                    );
+                    assert_helps(&error, &path, "move it away");
+                    corrupt += 1;
+                }
+            }
+        }
+        assert!(corrupt > sound, "{corrupt} corrupt, {sound} sound");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_none_of_ours_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("text");
+        std::fs::write(
+            &path,
+            "this is no database, but a text of some length".repeat(100),
+        )
+        .unwrap();
+        let error = Journal::open(&path, false).await.unwrap_err();
+        assert!(matches!(error, JournalError::Corrupt { .. }), "{error:?}");
+        assert_helps(&error, &path, "move it away");
+
+        let path = directory.path().join("no such directory/journal.db");
+        let error = Journal::open(&path, false).await.unwrap_err();
+        assert!(matches!(error, JournalError::Unusable { .. }), "{error:?}");
+        assert_helps(&error, &path, "directory");
+    }
+
+    #[tokio::test]
+    async fn a_later_version_s_journal_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = written(directory.path()).await;
+        let journal = Journal::open(&path, false).await.unwrap();
+        sqlx::query(
+            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+             VALUES (9999, 'later', 1, x'00', 0)",
+        )
+        .execute(&journal.pool)
+        .await
+        .unwrap();
+        journal.close().await;
+        let error = Journal::open(&path, false).await.unwrap_err();
+        assert!(matches!(error, JournalError::Version { .. }), "{error:?}");
+        assert_helps(&error, &path, "version");
+    }
+
+    #[tokio::test]
+    async fn an_attestation_is_kept_until_it_is_settled_and_the_newest_wins() {
+        let directory = tempfile::tempdir().unwrap();
+        let journal = Journal::open(&directory.path().join("journal.db"), false)
+            .await
+            .unwrap();
+        let first = Attestation {
+            strategy: 1,
+            market: 0,
+            leverage: Wad(-15),
+            observed_at: 1_000,
+            sequence: None,
+        };
+        let second = Attestation {
+            observed_at: 2_000,
+            ..first.clone()
+        };
+        journal.attest(&first).await.unwrap();
+        journal.attest(&second).await.unwrap();
+        assert_eq!(journal.attestations().await.unwrap(), [second]);
+        journal.attested(1, 0, 1_000).await.unwrap();
+        assert_eq!(
+            journal.attestations().await.unwrap().len(),
+            1,
+            "the older one is not it"
+        );
+        journal.attested(1, 0, 2_000).await.unwrap();
+        assert!(journal.attestations().await.unwrap().is_empty());
     }
 }

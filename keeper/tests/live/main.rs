@@ -3,5 +3,6 @@
 
 mod common;
 mod forced;
+mod journal;
 mod signals;
 mod sizing;
