@@ -1,12 +1,14 @@
 //! A stack with nothing but a keeper, and its door.
 
-use alloy::primitives::B256;
+use alloy::primitives::{B256, U256};
 use anyhow::Context as _;
-use lockstep_contracts::bindings::IStrategyVault;
+use lockstep_contracts::bindings::{IMirrorEngine, IStrategyVault};
 use lockstep_contracts::relay::{Mandate, RelayState, RelayStatus};
-use lockstep_devnet::followers::Follower;
+use lockstep_devnet::chain::TRANSACTION_GAS_LIMIT;
+use lockstep_devnet::followers::{Follower, follow_call};
 use lockstep_devnet::process::eventually;
-use lockstep_devnet::stack::{PATIENCE, Stack, StackOptions};
+use lockstep_devnet::setup::mint_all;
+use lockstep_devnet::stack::{Master, PATIENCE, Stack, StackOptions};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -91,6 +93,43 @@ pub(crate) async fn follow(stack: &Stack, follower: &Follower, mandate: Mandate)
     .await?;
     anyhow::ensure!(matches!(state, RelayState::Included { .. }), "{state:?}");
     Ok(vault.accountOf(follower.address()).call().await?)
+}
+
+/// Everyone follows for the first time, many in a transaction and without the keeper.
+pub(crate) async fn follow_many(
+    stack: &Stack,
+    master: &Master,
+    mandates: &[(Follower, Mandate)],
+) -> anyhow::Result<()> {
+    let owed = mandates
+        .iter()
+        .map(|(_, mandate)| (mandate.follower, mandate.deposit));
+    mint_all(&stack.chain, stack.deployment.usdc, &stack.owner, owed).await?;
+    let mut calls = Vec::new();
+    for (follower, mandate) in mandates {
+        let mut signed = follower.sign_mandate(&stack.deployment, mandate.clone())?;
+        let permit = follower.sign_token_permit(&stack.deployment, U256::ZERO, mandate.expiry)?;
+        signed.token_permit = Some(permit);
+        let call = follow_call(&signed);
+        calls.push((call.signed, call.permit));
+    }
+    for part in calls.chunks(30) {
+        let (signed, permits) = part.iter().cloned().unzip();
+        let call = IMirrorEngine::followManyCall { signed, permits };
+        let engine = stack.deployment.engine;
+        stack
+            .chain
+            .execute(&stack.keeper_account, engine, &call, TRANSACTION_GAS_LIMIT)
+            .await?;
+    }
+    let vault = IStrategyVault::new(master.vault, stack.chain.provider());
+    let accounts = usize::try_from(vault.accountCount().call().await?)?;
+    anyhow::ensure!(
+        accounts == mandates.len(),
+        "{accounts} of {} followed",
+        mandates.len()
+    );
+    Ok(())
 }
 
 /// What the keeper has said.

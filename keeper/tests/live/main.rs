@@ -3,6 +3,7 @@
 
 mod common;
 mod forced;
+mod gas;
 mod journal;
 mod signals;
 mod sizing;

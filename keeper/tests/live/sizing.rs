@@ -12,16 +12,17 @@ use lockstep_contracts::fills::{Outcome, encode_accounts};
 use lockstep_contracts::relay::{Intent, Mandate};
 use lockstep_contracts::units::{Size, Usdc, Wad};
 use lockstep_devnet::chain::{Mining, TRANSACTION_GAS_LIMIT, wall_clock};
-use lockstep_devnet::followers::{Follower, USDC, drawn_mandate, follow_call};
+use lockstep_devnet::followers::{Follower, USDC, drawn_mandate};
 use lockstep_devnet::genesis::Role;
 use lockstep_devnet::masters::MASTERS;
 use lockstep_devnet::random::Random;
-use lockstep_devnet::setup::mint_all;
 use lockstep_devnet::stack::{Master, Stack, StackOptions};
 use lockstep_keeper::chain::pool::Pool;
 use lockstep_keeper::chain::{Rpc as _, views};
 use lockstep_keeper::plan::{View, sizing, sizing_of};
 use lockstep_keeper::state::{Book, load};
+
+use crate::common::follow_many;
 
 const FOLLOWERS: u64 = 30;
 const MARKETS: [&str; 2] = ["BTC-USD", "ETH-USD"];
@@ -46,42 +47,14 @@ fn mandate(seed: u64, index: u64, follower: &Follower, master: &Master) -> Manda
 }
 
 async fn follow_all(stack: &Stack, master: &Master, seed: u64) -> anyhow::Result<Vec<Follower>> {
-    let mut followers = Vec::new();
-    let mut signed = Vec::new();
+    let mut mandates = Vec::new();
     for index in 0..FOLLOWERS {
         let follower = stack.follower(index)?;
-        let mut mandate =
-            follower.sign_mandate(&stack.deployment, mandate(seed, index, &follower, master))?;
-        let expiry = mandate.mandate.expiry;
-        mandate.token_permit = Some(follower.sign_token_permit(&stack.deployment, U256::ZERO, expiry)?);
-        signed.push(mandate);
-        followers.push(follower);
+        let mandate = mandate(seed, index, &follower, master);
+        mandates.push((follower, mandate));
     }
-    let owed = signed
-        .iter()
-        .map(|signed| (signed.mandate.follower, signed.mandate.deposit));
-    mint_all(&stack.chain, stack.deployment.usdc, &stack.owner, owed).await?;
-    for part in signed.chunks(15) {
-        let (signed, permits) = part
-            .iter()
-            .map(|signed| {
-                let call = follow_call(signed);
-                (call.signed, call.permit)
-            })
-            .unzip();
-        let call = IMirrorEngine::followManyCall { signed, permits };
-        let engine = stack.deployment.engine;
-        stack
-            .chain
-            .execute(&stack.keeper_account, engine, &call, TRANSACTION_GAS_LIMIT)
-            .await?;
-    }
-    let vault = IStrategyVault::new(master.vault, stack.chain.provider());
-    anyhow::ensure!(
-        u64::from(vault.accountCount().call().await?) == FOLLOWERS,
-        "not everyone followed"
-    );
-    Ok(followers)
+    follow_many(stack, master, &mandates).await?;
+    Ok(mandates.into_iter().map(|(follower, _)| follower).collect())
 }
 
 /// New prices, new positions of the master, some of the followers brought along, some time.
