@@ -14,6 +14,9 @@ use crate::state::{Account, AccountIndex, Book, MarketIndex, Strategy};
 /// An account that is not closed after all is asked about again this much later.
 const AGAIN: Duration = Duration::from_secs(10);
 
+const LIQUIDATE: &str = "liquidate";
+const STOP_OUT: &str = "stop-out";
+
 /// What an account may be close to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Danger {
@@ -21,8 +24,19 @@ enum Danger {
     Stop,
 }
 
-/// A cheap look from the cache with a margin for its age; the chain is asked before anything is sent.
-fn danger(book: &Book, strategy: &Strategy, account: &Account) -> Option<Danger> {
+/// A cheap look from the cache with a margin for its age; the chain is asked before anything is sent. An account can be
+/// close to both, and at one of them only.
+fn dangers(book: &Book, strategy: &Strategy, account: &Account) -> Vec<Danger> {
+    numbers(book, strategy, account).map_or_else(Vec::new, |(liquidation, stop)| {
+        [(liquidation, Danger::Liquidation), (stop, Danger::Stop)]
+            .into_iter()
+            .filter_map(|(close, danger)| close.then_some(danger))
+            .collect()
+    })
+}
+
+/// Whether an account is close to its liquidation, and to its stop. `None` while a price is missing.
+fn numbers(book: &Book, strategy: &Strategy, account: &Account) -> Option<(bool, bool)> {
     if !account.is_open() {
         return None;
     }
@@ -36,9 +50,8 @@ fn danger(book: &Book, strategy: &Strategy, account: &Account) -> Option<Danger>
             .unwrap_or(1_000),
     );
     // A tenth on top of the maintenance margin.
-    if equity.checked_mul(10_000)? < notional.checked_mul(maintenance_bps)?.checked_mul(11)? / 10 {
-        return Some(Danger::Liquidation);
-    }
+    let liquidation =
+        equity.checked_mul(10_000)? < notional.checked_mul(maintenance_bps)?.checked_mul(11)? / 10;
     let net = account.net_deposits.0;
     let scaled = equity.checked_mul(10_000)?;
     // One percent around the signed level.
@@ -46,55 +59,53 @@ fn danger(book: &Book, strategy: &Strategy, account: &Account) -> Option<Danger>
         && scaled <= net.checked_mul(10_000 - i128::from(account.stop_loss_bps) + 100)?;
     let take = account.take_profit_bps > 0
         && scaled >= net.checked_mul(10_000 + i128::from(account.take_profit_bps) - 100)?;
-    (stop || take).then_some(Danger::Stop)
+    Some((liquidation, stop || take))
 }
 
 impl Engine {
     /// Closes what is due, records NAV points.
     pub(super) async fn watch(&mut self) -> Result<(), EngineError> {
-        let mut due: Vec<(Address, AccountIndex, Danger)> = Vec::new();
+        let mut due: Vec<(Address, AccountIndex, Vec<Danger>)> = Vec::new();
         for strategy in self.book.strategies.values() {
             for vault in &strategy.vaults {
                 let Some(cached) = self.book.vaults.get(vault) else {
                     continue;
                 };
                 for (index, account) in &cached.accounts {
-                    if let Some(danger) = danger(&self.book, strategy, account) {
-                        due.push((*vault, *index, danger));
+                    let dangers = dangers(&self.book, strategy, account);
+                    if !dangers.is_empty() {
+                        due.push((*vault, *index, dangers));
                     }
                 }
             }
         }
         self.watched.retain(|_, asked| asked.elapsed() < AGAIN);
-        for (vault, account, danger) in due {
-            if self.watched.contains_key(&(vault, account)) {
-                continue;
-            }
-            let (kind, calldata) = match danger {
-                Danger::Liquidation => (
-                    "liquidate",
-                    ILiquidator::liquidateCall { vault, account }.abi_encode(),
-                ),
-                Danger::Stop => (
-                    "stop-out",
-                    ILiquidator::stopOutCall { vault, account }.abi_encode(),
-                ),
-            };
+        for (vault, account, dangers) in due {
             let cause = format!("vault {vault} account {account}");
-            if self
+            let under_way = self
                 .tracker
                 .pending()
-                .any(|job| job.kind == kind && job.cause == cause)
-            {
+                .any(|job| matches!(job.kind.as_str(), LIQUIDATE | STOP_OUT) && job.cause == cause);
+            if under_way || self.watched.contains_key(&(vault, account)) {
                 continue;
             }
             self.watched.insert((vault, account), Instant::now());
-            let liquidator = self.deployment.liquidator;
-            if self
-                .send_simple(kind, cause, vault, liquidator, calldata.into())
-                .await?
-            {
-                warn!(%vault, account, kind, "closing an account by force");
+            for danger in dangers {
+                let (kind, calldata) = match danger {
+                    Danger::Liquidation => (
+                        LIQUIDATE,
+                        ILiquidator::liquidateCall { vault, account }.abi_encode(),
+                    ),
+                    Danger::Stop => (STOP_OUT, ILiquidator::stopOutCall { vault, account }.abi_encode()),
+                };
+                let liquidator = self.deployment.liquidator;
+                if self
+                    .send_simple(kind, cause.clone(), vault, liquidator, calldata.into())
+                    .await?
+                {
+                    warn!(%vault, account, kind, "closing an account by force");
+                    break;
+                }
             }
         }
         self.checkpoints().await
@@ -135,5 +146,33 @@ impl Engine {
             self.last_checkpoint.insert(vault, head.timestamp);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy::primitives::B256;
+
+    use super::*;
+    use crate::plan::tests::{VAULT, book};
+
+    /// An account of five times leverage with a stop at `stop_loss_bps`, once the price is `price`.
+    fn at(price: i128, stop_loss_bps: u16) -> Vec<Danger> {
+        let mut book = book(&[5]);
+        let price = Wad(price * 1_000_000_000_000_000_000);
+        book.prices.insert((Address::ZERO, B256::ZERO), price);
+        let mut account = book.vaults[&VAULT].accounts[&1].clone();
+        account.stop_loss_bps = stop_loss_bps;
+        dangers(&book, &book.strategies[&1], &account)
+    }
+
+    #[test]
+    fn an_account_close_to_both_is_asked_about_both() {
+        assert_eq!(at(2_000, 0), []);
+        assert_eq!(at(1_900, 2_000), [Danger::Stop]);
+        // Equity 500 of 2000, notional 8500.
+        assert_eq!(at(1_700, 0), [Danger::Liquidation]);
+        assert_eq!(at(1_700, 7_000), [Danger::Liquidation, Danger::Stop]);
+        assert_eq!(at(1_700, 9_000), [Danger::Liquidation]);
     }
 }
