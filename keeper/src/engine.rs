@@ -711,7 +711,7 @@ impl Engine {
                     .get(vault)
                     .is_some_and(|vault| !vault.accounts.is_empty())
             });
-            if under_way || (nobody && !self.is_too_old(observed_at, head).await?) {
+            if under_way {
                 continue;
             }
             if self.is_too_old(observed_at, head).await? {
@@ -719,13 +719,13 @@ impl Engine {
                     strategy,
                     market,
                     observed_at,
-                    "nobody was there to move while the signal was fresh; hand it in again"
+                    "not stored while the contract took it for its age; hand the signal in again"
                 );
                 self.attestations.remove(&pair);
                 self.journal.attested(strategy, market, observed_at).await?;
-                continue;
+            } else if !nobody {
+                self.attest(pair, None).await?;
             }
-            self.attest(pair, None).await?;
         }
         Ok(())
     }
