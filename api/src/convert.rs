@@ -374,8 +374,9 @@ impl From<model::AccountEvent> for AccountEvent {
             E::Deposited { amount } => Self::Deposited {
                 amount: amount.into(),
             },
-            E::Withdrawn { amount } => Self::Withdrawn {
+            E::Withdrawn { amount, debited } => Self::Withdrawn {
                 amount: amount.into(),
+                debited: debited.into(),
             },
             E::PerformanceFee {
                 profit,

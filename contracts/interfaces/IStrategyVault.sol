@@ -67,7 +67,10 @@ interface IStrategyVault {
     event MandateAccepted(uint32 indexed account, bytes32 indexed mandateHash, Mandate mandate);
     event StatusChanged(uint32 indexed account, Status status);
     event Deposited(uint32 indexed account, uint256 amount);
-    event Withdrawn(uint32 indexed account, address indexed follower, uint256 amount);
+    /// @param amount what the follower was paid, USDC 1e6
+    /// @param debited what left the account's margin, USDC 1e6: `amount`, or one unit more where the venue had to be asked,
+    /// which rounds its books down. `amount` is 0 when that unit was all there was.
+    event Withdrawn(uint32 indexed account, address indexed follower, uint256 amount, uint256 debited);
     /// @param profit profit above the high-water mark, USDC 1e6
     event PerformanceFeeCharged(uint32 indexed account, uint256 profit, uint256 fee, uint256 highWaterMark);
 
@@ -118,9 +121,17 @@ interface IStrategyVault {
     /// @notice Point `index` of the NAV record.
     event NavRecorded(uint256 indexed index, uint64 time, uint256 navIndex, uint256 totalEquity);
 
-    /// @notice The venue itself changed the vault's position (liquidation, ADL, closed market).
-    /// Every account on `longSide` keeps `scale`/1e18 of its size and is credited `cashPerSize` (USDC 1e18 per old base unit).
-    event VenueDiverged(uint8 indexed market, uint8 generation, bool longSide, uint256 scale, int256 cashPerSize);
+    /// @notice The venue itself changed the vault's position (liquidation, ADL, closed market). Every position in the market
+    /// pays funding up to `fundingIndex`, rounded up; then each of `longSide` is credited `cashPerSize` for its old size,
+    /// rounded down, and keeps `scale`/1e18 of it, rounded towards zero.
+    /// @param generation number of the change. The same number again replaces what was said before: nothing had touched a
+    /// position of the market in between, and both changes apply as this one, with one rounding.
+    /// @param scale 1e18
+    /// @param cashPerSize USDC 1e18 per old base unit
+    /// @param fundingIndex 1e9 per base unit, in force at the change
+    event VenueDiverged(
+        uint8 indexed market, uint8 generation, bool longSide, uint256 scale, int256 cashPerSize, int256 fundingIndex
+    );
 
     event AccountLiquidated(uint32 indexed account, address indexed liquidator, uint256 reward, uint256 toInsurance);
     /// @notice A strategy's bad debt: what insurance paid at once and what was socialised inside the strategy.

@@ -564,11 +564,11 @@ library FlowLib {
             a = LedgerLib.debit(s, a, cost);
         }
         s.accounts[account] = a;
-        if (paid == 0) return 0;
+        if (cost == 0) return 0;
         s.idle -= uint96(paid);
         address follower = s.profiles[account].follower();
-        emit IStrategyVault.Withdrawn(uint32(account), follower, paid);
-        SafeTransferLib.safeTransfer(s.usdc, follower, paid);
+        emit IStrategyVault.Withdrawn(uint32(account), follower, paid, cost);
+        if (paid != 0) SafeTransferLib.safeTransfer(s.usdc, follower, paid);
     }
 
     /// @dev The penalty comes out of what the account has left: never out of anyone else's money.

@@ -148,7 +148,10 @@ library LossLib {
             last = Divergence(int64(index), longSide, uint64(scale), int112(cashPerSize));
         }
         s.divergences[LedgerLib.key(m, generation)] = last;
-        emit IStrategyVault.VenueDiverged(uint8(m), uint8(generation), longSide, scale, cashPerSize);
+        // The change as positions will apply it, so that whoever follows the events applies the same.
+        emit IStrategyVault.VenueDiverged(
+            uint8(m), uint8(generation), longSide, last.scale, last.cashPerSize, last.fundingIndex
+        );
     }
 
     function bounded(int256 cashPerSize) private pure returns (int256) {

@@ -710,8 +710,7 @@ pub struct Position {
     pub symbol: String,
     /// Positive = long.
     pub size: Size,
-    /// Quote balance as on chain: takes fees, realised profit and settled funding; negative for a long. After the venue
-    /// itself changed the position, without the funding owed at that moment: no event tells it.
+    /// Quote balance as on chain: takes fees, realised profit and settled funding; negative for a long.
     pub quote: Usdc,
     /// Average price of what is open, fees not in it; `None` when flat.
     pub average_entry: Option<Wad>,
@@ -761,9 +760,7 @@ pub struct Account {
     pub opened_at: u64,
     /// Time of the last event that touched it.
     pub touched_at: u64,
-    /// Free collateral and collateral behind positions; open quote balances are in `positions`. By events: after a
-    /// withdrawal for which the vault had to ask the venue it may be 0.000001 above the vault's own books, which keep
-    /// the venue's rounding and do not tell it.
+    /// Free collateral and collateral behind positions; open quote balances are in `positions`.
     pub margin: Usdc,
     /// margin + Σ position values at the last index price seen; `None` while a market has no price yet.
     pub equity: Option<Usdc>,
@@ -826,8 +823,10 @@ pub enum AccountEvent {
     },
     /// USDC went out, to the follower.
     Withdrawn {
-        /// How much.
+        /// What the follower got.
         amount: Usdc,
+        /// What left the margin: `amount`, or 0.000001 more where the venue rounded.
+        debited: Usdc,
     },
     /// A performance fee.
     PerformanceFee {
@@ -863,7 +862,7 @@ pub enum AccountEvent {
         /// Carried by the other accounts.
         socialised: Usdc,
     },
-    /// The venue itself changed the position.
+    /// The venue itself changed its side of the market, and everyone's funding was settled for it.
     VenueDiverged {
         /// Local market index.
         market: u8,
@@ -871,7 +870,7 @@ pub enum AccountEvent {
         before: Size,
         /// Position after.
         after: Size,
-        /// Credited to the quote balance.
+        /// Change of the quote balance: the cash that came with it, less the funding owed until then.
         cash: Usdc,
     },
 }

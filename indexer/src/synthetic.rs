@@ -353,6 +353,8 @@ impl World {
             1 => emitted(address, &IStrategyVault::StatusChanged { account, status: 1 }),
             _ => {
                 let amount = U256::from(self.dice.below(50) * USD);
+                // The venue rounded, or nothing had to be asked of it.
+                let debited = amount + U256::from(self.dice.below(2));
                 let follower = follower.unwrap_or_default();
                 emitted(
                     address,
@@ -360,6 +362,7 @@ impl World {
                         account,
                         follower,
                         amount,
+                        debited,
                     },
                 )
             }

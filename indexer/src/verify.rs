@@ -1,7 +1,5 @@
 //! Holds the store against the chain: every NAV point with `navAt`, every account with the vault's own books.
 
-use std::collections::BTreeSet;
-
 use alloy::primitives::{Address, U256};
 use alloy::providers::{Provider, ProviderBuilder};
 use alloy::rpc::types::BlockId;
@@ -11,9 +9,7 @@ use lockstep_contracts::units::{Size, Usdc, Wad};
 use serde::Serialize;
 use url::Url;
 
-use crate::model::{
-    Account, AccountEvent, FollowerQuery, PageRequest, Series, StrategyId, StrategyQuery, Window,
-};
+use crate::model::{FollowerQuery, PageRequest, Series, StrategyId, StrategyQuery, Window};
 use crate::store::Reader;
 
 /// What was compared.
@@ -30,42 +26,6 @@ pub struct Verified {
     pub accounts: u64,
     /// The first difference, if there is one.
     pub difference: Option<String>,
-}
-
-/// Sizes closer than this are the same to the vault.
-const SIZE_DUST: i128 = 1_000_000_000;
-
-/// What happened to an account that events do not tell to the last unit.
-#[derive(Default)]
-struct Untold {
-    /// Withdrawals: each may have cost a rounding of the venue, 1e-6 USDC.
-    roundings: i128,
-    /// Markets in which the venue itself changed the position: the funding owed at that moment is not told.
-    diverged: BTreeSet<u8>,
-}
-
-async fn untold(store: &dyn Reader, account: &Account) -> anyhow::Result<Untold> {
-    let mut untold = Untold::default();
-    let mut page = PageRequest {
-        after: None,
-        limit: Some(PageRequest::MAX),
-    };
-    loop {
-        let entries = store.account_entries(account.follower, &page).await?;
-        for entry in entries.items.iter().filter(|entry| entry.vault == account.vault) {
-            match entry.event {
-                AccountEvent::Withdrawn { .. } => untold.roundings += 1,
-                AccountEvent::VenueDiverged { market, .. } => {
-                    untold.diverged.insert(market);
-                }
-                _ => {}
-            }
-        }
-        match entries.next {
-            Some(next) => page.after = Some(next),
-            None => return Ok(untold),
-        }
-    }
 }
 
 /// Calls in flight.
@@ -183,11 +143,9 @@ async fn books<P: Provider + Clone>(
         let accounts = store.followers(strategy, &query, &page).await?;
         for account in accounts.items {
             let name = format!("account {} of {vault}", account.account);
-            let untold = untold(store, &account).await?;
             let view = contract.accountView(account.account).block(at).call().await?;
             let margin = Usdc::try_from_u256(view.margin)?;
-            let above = account.margin.0 - margin.0;
-            if account.follower != view.follower || !(0..=untold.roundings).contains(&above) {
+            if (account.follower, account.margin) != (view.follower, margin) {
                 return Ok(Some(format!(
                     "{name}: store {} margin {}, chain {} margin {margin}",
                     account.follower, account.margin, view.follower
@@ -207,12 +165,7 @@ async fn books<P: Provider + Clone>(
                     .map_or((Size::ZERO, Usdc::ZERO), |position| {
                         (position.size, position.quote)
                     });
-                let equal = if untold.diverged.contains(&market) {
-                    (ours.0.0 - theirs.0.0).abs() <= SIZE_DUST
-                } else {
-                    ours == theirs
-                };
-                if !equal {
+                if ours != theirs {
                     return Ok(Some(format!(
                         "{name}, market {market}: store {ours:?}, chain {theirs:?}"
                     )));

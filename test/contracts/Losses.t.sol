@@ -189,7 +189,7 @@ contract LossesTest is LockstepFixture {
         (, uint256 seen) = attested.nav();
 
         vm.expectEmit(false, false, false, false, address(attested));
-        emit IStrategyVault.VenueDiverged(ETH, 1, true, 0, 0);
+        emit IStrategyVault.VenueDiverged(ETH, 1, true, 0, 0, 0);
         attested.reconcile(ETH);
         assertApproxEqAbs(attested.positionView(1, ETH).size + attested.positionView(2, ETH).size, held, 1e9);
         assertApproxEqRel(attested.positionView(1, ETH).size * second, attested.positionView(2, ETH).size * first, 1e9);

@@ -286,8 +286,10 @@ pub enum AccountEvent {
     /// USDC went out, to the follower.
     #[serde(rename_all = "camelCase")]
     Withdrawn {
-        /// How much.
+        /// What the follower got.
         amount: Usdc,
+        /// What left the margin: `amount`, or 0.000001 more where the venue rounded.
+        debited: Usdc,
     },
     /// A performance fee.
     #[serde(rename_all = "camelCase")]
@@ -327,7 +329,7 @@ pub enum AccountEvent {
         /// Carried by the other accounts.
         socialised: Usdc,
     },
-    /// The venue itself changed the position.
+    /// The venue itself changed its side of the market, and everyone's funding was settled for it.
     #[serde(rename_all = "camelCase")]
     VenueDiverged {
         /// Local market index.
@@ -336,7 +338,7 @@ pub enum AccountEvent {
         before: BaseSize,
         /// Position after.
         after: BaseSize,
-        /// Credited to the quote balance.
+        /// Change of the quote balance: the cash that came with it, less the funding owed until then.
         cash: Usdc,
     },
 }

@@ -125,7 +125,7 @@ async fn flows(app: &App, follower: Address) -> Result<HashMap<(Address, u32), V
         for entry in found.items {
             let amount = match entry.event {
                 AccountEvent::Deposited { amount } => Some(amount),
-                AccountEvent::Withdrawn { amount } => {
+                AccountEvent::Withdrawn { amount, .. } => {
                     lockstep_contracts::units::Usdc::ZERO.checked_sub(amount)
                 }
                 _ => None,

@@ -396,6 +396,7 @@ impl World {
             crossed_size: Size::ZERO,
             venue_fee: Usdc(500_000),
             copy_fee: Usdc(500_000),
+            funding_index: 0,
             fills: vec![
                 Fill {
                     account: 1,
@@ -436,6 +437,7 @@ impl World {
             crossed_size: Size::ZERO,
             venue_fee: Usdc::ZERO,
             copy_fee: Usdc::ZERO,
+            funding_index: 0,
             fills: vec![Fill {
                 account: 1,
                 outcome: Outcome::Capped,
@@ -501,6 +503,7 @@ impl World {
                 fee: Usdc(100_000),
                 fill_price: wad("2500"),
                 index_price: wad("2501"),
+                funding_index: 0,
             }))
         };
         let events = vec![

@@ -31,6 +31,8 @@ pub struct BatchEvent {
     pub crossed_size: Size,
     pub venue_fee: Usdc,
     pub copy_fee: Usdc,
+    /// 1e9 per base unit.
+    pub funding_index: i64,
     pub fills: Vec<Fill>,
 }
 
@@ -46,6 +48,22 @@ pub struct FilledEvent {
     pub fee: Usdc,
     pub fill_price: Wad,
     pub index_price: Wad,
+    /// 1e9 per base unit.
+    pub funding_index: i64,
+}
+
+/// `VenueDiverged`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Change {
+    pub market: u8,
+    /// The same number again replaces what was said before.
+    pub generation: u8,
+    pub long_side: bool,
+    pub scale: Wad,
+    pub cash_per_size: Wad,
+    /// 1e9 per base unit.
+    pub funding_index: i64,
 }
 
 /// An event of Lockstep's contracts. Field meanings are those of `contracts/interfaces`.
@@ -125,6 +143,7 @@ pub enum Event {
     Withdrawn {
         account: u32,
         amount: Usdc,
+        debited: Usdc,
     },
     PerformanceFee {
         account: u32,
@@ -145,12 +164,7 @@ pub enum Event {
         nav_index: Wad,
         total_equity: Usdc,
     },
-    VenueDiverged {
-        market: u8,
-        long_side: bool,
-        scale: Wad,
-        cash_per_size: Wad,
-    },
+    VenueDiverged(Change),
     AccountLiquidated {
         account: u32,
         liquidator: Address,

@@ -15,7 +15,7 @@ use crate::model::{AccountStatus, Bounds, Mode, Proof, StrategyId, Terms};
 
 mod event;
 
-pub use event::{BatchEvent, Cause, Event, FilledEvent};
+pub use event::{BatchEvent, Cause, Change, Event, FilledEvent};
 
 /// A log as the node gave it; every field must be there.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
@@ -177,6 +177,16 @@ fn wad(field: &'static str, value: U256) -> Fault<Wad> {
 
 fn signed_wad(field: &'static str, value: I256) -> Fault<Wad> {
     Wad::try_from_i256(value).map_err(|source| DecodeFault::Number { field, source })
+}
+
+/// The vault keeps it in 56 bits.
+fn funding_index(value: I256) -> Fault<i64> {
+    i64::try_from(value).map_err(|_| DecodeFault::Number {
+        field: "fundingIndex",
+        source: UnitError::OutOfRange {
+            text: value.to_string(),
+        },
+    })
 }
 
 fn number(field: &'static str, value: U256) -> Fault<u64> {
@@ -341,6 +351,7 @@ fn vault(log: &RawLog) -> Fault<Event> {
         E::Withdrawn(e) => Event::Withdrawn {
             account: e.account,
             amount: usdc("amount", e.amount)?,
+            debited: usdc("debited", e.debited)?,
         },
         E::PerformanceFeeCharged(e) => Event::PerformanceFee {
             account: e.account,
@@ -363,6 +374,7 @@ fn vault(log: &RawLog) -> Fault<Event> {
             })?,
             venue_fee: usdc("venueFee", e.venueFee)?,
             copy_fee: usdc("copyFee", e.copyFee)?,
+            funding_index: funding_index(e.fundingIndex)?,
             fills: fills::decode_fills(&e.fills)?,
         })),
         E::AccountFilled(e) => Event::Filled(Box::new(FilledEvent {
@@ -380,6 +392,7 @@ fn vault(log: &RawLog) -> Fault<Event> {
             fee: usdc("fee", e.fee)?,
             fill_price: wad("fillPrice", e.fillPrice)?,
             index_price: wad("indexPrice", e.indexPrice)?,
+            funding_index: funding_index(e.fundingIndex)?,
         })),
         E::QuoteSwept(e) => Event::QuoteSwept {
             account: e.account,
@@ -392,12 +405,14 @@ fn vault(log: &RawLog) -> Fault<Event> {
             nav_index: wad("navIndex", e.navIndex)?,
             total_equity: usdc("totalEquity", e.totalEquity)?,
         },
-        E::VenueDiverged(e) => Event::VenueDiverged {
+        E::VenueDiverged(e) => Event::VenueDiverged(Change {
             market: e.market,
+            generation: e.generation,
             long_side: e.longSide,
             scale: wad("scale", e.scale)?,
             cash_per_size: signed_wad("cashPerSize", e.cashPerSize)?,
-        },
+            funding_index: funding_index(e.fundingIndex)?,
+        }),
         E::AccountLiquidated(e) => Event::AccountLiquidated {
             account: e.account,
             liquidator: e.liquidator,

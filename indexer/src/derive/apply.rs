@@ -10,7 +10,7 @@ use super::documents::{
 };
 use super::math::{self, Overflow, WAD, add, sub};
 use super::{At, DeriveError, Derived, Deriver, Done, NavRow, Undo, nav, position};
-use crate::decode::{BatchEvent, Cause, Event, FilledEvent};
+use crate::decode::{BatchEvent, Cause, Change, Event, FilledEvent};
 use crate::model::{
     AccountEntry, AccountEvent, AccountStatus, Batch, Closed, Fill, FillCause, PendingTerms, Signal,
     StrategyId,
@@ -34,6 +34,7 @@ struct Trade {
     fee: Usdc,
     price: Wad,
     index: Wad,
+    funding_index: i64,
 }
 
 impl Step<'_> {
@@ -276,12 +277,19 @@ impl Step<'_> {
                     Ok(Some(AccountEvent::Deposited { amount: *amount }))
                 })
             }
-            Event::Withdrawn { account, amount } => {
+            Event::Withdrawn {
+                account,
+                amount,
+                debited,
+            } => {
                 let index = self.margin_index(emitter)?;
                 self.account(emitter, *account, |doc, _| {
                     doc.withdrawn = add(doc.withdrawn, *amount, "withdrawals")?;
-                    debit(doc, *amount, index)?;
-                    Ok(Some(AccountEvent::Withdrawn { amount: *amount }))
+                    debit(doc, *debited, index)?;
+                    Ok(Some(AccountEvent::Withdrawn {
+                        amount: *amount,
+                        debited: *debited,
+                    }))
                 })
             }
             Event::PerformanceFee {
@@ -317,7 +325,7 @@ impl Step<'_> {
                 self.account(emitter, *account, |doc, _| {
                     if let Some(position) = doc.positions.get_mut(market) {
                         position.quote = sub(position.quote, *amount, "quote balance")?;
-                        if position.size.0 == 0 && position.quote.0 == 0 {
+                        if position.is_empty() {
                             doc.positions.remove(market);
                         }
                     }
@@ -373,12 +381,7 @@ impl Step<'_> {
                 nav_index,
                 total_equity,
             } => self.nav(emitter, *index, *time, *nav_index, *total_equity),
-            Event::VenueDiverged {
-                market,
-                long_side,
-                scale,
-                cash_per_size,
-            } => self.diverged(emitter, *market, *long_side, *scale, *cash_per_size),
+            Event::VenueDiverged(change) => self.diverged(emitter, change),
         }
     }
 
@@ -636,6 +639,7 @@ impl Step<'_> {
                 fee: fill.fee,
                 price: event.fill_price,
                 index: event.index_price,
+                funding_index: event.funding_index,
             };
             sums.named += 1;
             if fill.outcome.traded() {
@@ -687,6 +691,7 @@ impl Step<'_> {
             fee: event.fee,
             price: event.fill_price,
             index: event.index_price,
+            funding_index: event.funding_index,
         };
         let mut sums = Tally::default();
         let row = self.trade(vault, id, &symbol, &trade, &mut sums)?;
@@ -762,7 +767,8 @@ impl Step<'_> {
                 position::fill(position, trade.size, trade.quote, trade.price, time).map_err(&over)?;
             row.position = position.size;
             row.realised = effect.realised;
-            if position.size.0 == 0 && position.quote.0 == 0 {
+            (position.funding_index, position.unchanged) = (trade.funding_index, None);
+            if position.is_empty() {
                 account.positions.remove(&trade.market);
             }
             if let Some(result) = effect.closed {
@@ -782,14 +788,9 @@ impl Step<'_> {
         Ok(row)
     }
 
-    fn diverged(
-        &mut self,
-        vault: Address,
-        market: u8,
-        long_side: bool,
-        scale: Wad,
-        cash_per_size: Wad,
-    ) -> Done {
+    /// A change the venue made itself. The vault applies it to each position when it next touches it; here it is applied
+    /// to all at once, to the same result.
+    fn diverged(&mut self, vault: Address, change: &Change) -> Done {
         let id = self.strategy_of(vault)?;
         let mut accounts: Vec<u32> = self
             .deriver
@@ -797,8 +798,8 @@ impl Step<'_> {
             .iter()
             .filter_map(|(key, slot)| match (key, &slot.document) {
                 (Key::Account(of, account), Some(Document::Account(document))) if *of == vault => {
-                    let size = document.positions.get(&market)?.size.0;
-                    (size != 0 && (size > 0) == long_side).then_some(*account)
+                    let position = document.positions.get(&change.market)?;
+                    position::concerns(position, change).then_some(*account)
                 }
                 _ => None,
             })
@@ -808,26 +809,20 @@ impl Step<'_> {
         for account in accounts {
             let mut counted = Ok(());
             self.account(vault, account, |doc, at| {
-                let Some(position) = doc.positions.get_mut(&market) else {
+                let Some(position) = doc.positions.get_mut(&change.market) else {
                     return Ok(None);
                 };
-                let before = position.size;
-                // As the vault does it: sizes towards zero, cash against the account.
-                let after = Size(math::mul_div(before.0, scale.0, WAD, "position size")?);
-                let cash = math::value(Size(before.0.abs()), cash_per_size)?;
-                let delta = Size(after.0 - before.0);
-                let price = position::average_entry(position)?.unwrap_or_default();
-                let effect = position::fill(position, delta, cash, price, at.block.time)?;
-                if position.size.0 == 0 && position.quote.0 == 0 {
-                    doc.positions.remove(&market);
-                }
+                let before = position.clone();
+                let effect = position::change(position, change, at.block.time)?;
+                let (after, cash) = (position.size, sub(position.quote, before.quote, "quote balance")?);
                 if let Some(result) = effect.closed {
                     count_closed(&mut doc.closed, result)?;
                     counted = count_closed(&mut sums.closed, result);
                 }
-                Ok(Some(AccountEvent::VenueDiverged {
-                    market,
-                    before,
+                let told = after != before.size || cash.0 != 0;
+                Ok(told.then_some(AccountEvent::VenueDiverged {
+                    market: change.market,
+                    before: before.size,
                     after,
                     cash,
                 }))

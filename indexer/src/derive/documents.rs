@@ -246,6 +246,30 @@ pub struct PositionDoc {
     /// Realised since the position was opened.
     pub realised: Usdc,
     pub opened_at: u64,
+    /// Funding index up to which the quote balance has paid, 1e9 per base unit.
+    pub funding_index: i64,
+    /// The position before the last change the venue made, until something else touches it: the vault may still fold a
+    /// further change into that one.
+    pub unchanged: Option<Unchanged>,
+}
+
+impl PositionDoc {
+    /// Nothing is left of it that the vault still holds.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.size.0 == 0 && self.quote.0 == 0
+    }
+}
+
+/// What a change by the venue was applied to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Unchanged {
+    /// Number of the change.
+    pub generation: u8,
+    pub size: Size,
+    pub quote: Usdc,
+    pub funding_index: i64,
 }
 
 /// An account.

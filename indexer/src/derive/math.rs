@@ -11,6 +11,7 @@ pub struct Overflow(pub &'static str);
 
 /// 1e18.
 pub const WAD: i128 = 1_000_000_000_000_000_000;
+const E21: i128 = 1_000_000_000_000_000_000_000;
 const E30: u128 = 1_000_000_000_000_000_000_000_000_000_000;
 
 fn wide(value: i128) -> U256 {
@@ -66,6 +67,13 @@ pub fn value(size: Size, price: Wad) -> Result<Usdc, Overflow> {
         quotient
     };
     narrow(magnitude, negative, "value").map(Usdc)
+}
+
+/// Funding that `size` owes for a move of the index (1e9 per base unit), rounded up as the vault does.
+pub fn funding(size: Size, from: i64, to: i64) -> Result<Usdc, Overflow> {
+    let moved = i128::from(to) - i128::from(from);
+    let size = size.0.checked_neg().ok_or(Overflow("funding"))?;
+    mul_div_floor(size, moved, E21, "funding").map(|value| Usdc(-value))
 }
 
 /// What the price cost whoever traded `size`, against the index; positive = worse than the index. Rounded down.
@@ -168,6 +176,9 @@ mod tests {
         assert_eq!(value(Size(1), Wad(1)), Ok(Usdc(0)));
         assert_eq!(mul_div_floor(-7, 1, 2, ""), Ok(-4));
         assert_eq!(mul_div(-7, 1, 2, ""), Ok(-3));
+        assert_eq!(funding(Size(1), 0, 1), Ok(Usdc(1)));
+        assert_eq!(funding(Size(-1), 0, 1), Ok(Usdc(0)));
+        assert_eq!(funding(Size(-2 * WAD), 7, 1_000_007), Ok(Usdc(-2_000)));
     }
 
     proptest! {

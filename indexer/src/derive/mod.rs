@@ -274,7 +274,7 @@ impl Deriver {
                         Event::Batch(batch) => needs
                             .keys
                             .extend(batch.fills.iter().map(|fill| Key::Account(vault, fill.account))),
-                        Event::VenueDiverged { .. } => {
+                        Event::VenueDiverged(_) => {
                             needs.vaults.insert(vault);
                         }
                         other => {

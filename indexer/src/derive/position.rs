@@ -5,8 +5,9 @@
 
 use lockstep_contracts::units::{Size, Usdc, Wad};
 
-use super::documents::PositionDoc;
-use super::math::{Overflow, WAD, add, mul_div, mul_div_floor, sub};
+use super::documents::{PositionDoc, Unchanged};
+use super::math::{Overflow, WAD, add, funding, mul_div, mul_div_floor, sub, value};
+use crate::decode::Change;
 
 /// What a fill did to a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -51,6 +52,44 @@ pub fn fill(
         open(position, after, sub(quote, closing, "quote part")?, price, time)?;
     }
     position.size = Size(after);
+    Ok(effect)
+}
+
+/// Whether a change by the venue reaches a position: one that is open, or that the change it replaces has closed.
+pub fn concerns(position: &PositionDoc, change: &Change) -> bool {
+    position.size.0 != 0 || replaces(position, change).is_some()
+}
+
+fn replaces(position: &PositionDoc, change: &Change) -> Option<Unchanged> {
+    position
+        .unchanged
+        .filter(|unchanged| unchanged.generation == change.generation)
+}
+
+/// Applies a change the venue made itself, with the vault's roundings: funding owed up, cash down, sizes towards zero. A
+/// change that replaces the one before is applied to what that one was applied to.
+pub fn change(position: &mut PositionDoc, change: &Change, time: u64) -> Result<Effect, Overflow> {
+    let from = replaces(position, change).unwrap_or(Unchanged {
+        generation: change.generation,
+        size: position.size,
+        quote: position.quote,
+        funding_index: position.funding_index,
+    });
+    let owed = funding(from.size, from.funding_index, change.funding_index)?;
+    let mut quote = sub(from.quote, owed, "quote balance")?;
+    let mut size = from.size.0;
+    if size != 0 && (size > 0) == change.long_side {
+        let cash = value(Size(size.abs()), change.cash_per_size)?;
+        quote = add(quote, cash, "quote balance")?;
+        size = mul_div(size, change.scale.0, WAD, "position size")?;
+    }
+    let delta = size
+        .checked_sub(position.size.0)
+        .ok_or(Overflow("position size"))?;
+    let paid = sub(quote, position.quote, "quote balance")?;
+    let price = average_entry(position)?.unwrap_or_default();
+    let effect = fill(position, Size(delta), paid, price, time)?;
+    (position.funding_index, position.unchanged) = (change.funding_index, Some(from));
     Ok(effect)
 }
 
@@ -153,6 +192,67 @@ mod tests {
         let end = fill(&mut p, Size(2 * BASE), Usdc(-4_400 * USD), price(2_200), 30).unwrap();
         assert_eq!(end.closed, Some(Usdc(-200 * USD)));
         assert_eq!(p.quote, Usdc(-100 * USD));
+    }
+
+    fn by_venue(generation: u8, scale: i128, cash: i128, funding_index: i64) -> Change {
+        Change {
+            market: 0,
+            generation,
+            long_side: true,
+            scale: Wad(scale),
+            cash_per_size: Wad(cash),
+            funding_index,
+        }
+    }
+
+    fn held(size: i128, funding_index: i64) -> PositionDoc {
+        let mut p = PositionDoc::default();
+        fill(&mut p, Size(size), Usdc(0), price(2_000), 1).unwrap();
+        p.funding_index = funding_index;
+        p
+    }
+
+    /// `LedgerLib.caughtUp` by hand: 3e-6 units at index 10, a change at 20 that takes a third and brings 7 USDC a unit.
+    #[test]
+    fn a_change_by_the_venue_rounds_as_the_vault_does() {
+        let mut long = held(3_000_000_000_001, 10);
+        change(&mut long, &by_venue(1, WAD / 3 * 2, 7 * WAD, 20), 9).unwrap();
+        // Funding of 3e-14 rounds up to 1e-6, cash of 21.000000000007e-6 and the size down.
+        assert_eq!((long.size, long.quote), (Size(2_000_000_000_000), Usdc(20)));
+        assert_eq!(long.funding_index, 20);
+        // The other side pays its funding and keeps the rest.
+        let mut short = held(-3_000_000_000_001, 10);
+        change(&mut short, &by_venue(1, 0, 7 * WAD, 20), 9).unwrap();
+        assert_eq!((short.size, short.quote), (Size(-3_000_000_000_001), Usdc(0)));
+        let mut short = held(-3_000_000_000_001, 20);
+        change(&mut short, &by_venue(1, 0, 7 * WAD, 10), 9).unwrap();
+        assert_eq!(short.quote, Usdc(-1));
+    }
+
+    #[test]
+    fn a_change_told_again_replaces_the_first() {
+        let (first, folded) = (by_venue(4, WAD / 2, WAD, 20), by_venue(4, 0, 3 * WAD, 33));
+        for size in [5 * BASE + 1, -5 * BASE - 1] {
+            let mut once = held(size, 10);
+            change(&mut once, &folded, 2).unwrap();
+            let mut twice = held(size, 10);
+            change(&mut twice, &first, 2).unwrap();
+            change(&mut twice, &folded, 2).unwrap();
+            assert_eq!((twice.size, twice.quote), (once.size, once.quote));
+            assert_eq!((twice.funding_index, twice.unchanged), (33, once.unchanged));
+        }
+        // Another number goes on from where the first left.
+        let mut next = held(5 * BASE, 10);
+        change(&mut next, &first, 2).unwrap();
+        let between = next.clone();
+        change(&mut next, &by_venue(5, WAD / 2, 0, 20), 2).unwrap();
+        assert_eq!((next.size, next.quote), (Size(between.size.0 / 2), between.quote));
+        // What has been closed still takes the last unit of a change folded into the one that closed it.
+        let mut gone = held(5 * BASE, 10);
+        let closed = change(&mut gone, &by_venue(6, 0, WAD, 20), 2).unwrap().closed;
+        assert_eq!((gone.size, closed), (Size::ZERO, Some(gone.quote)));
+        assert!(concerns(&gone, &by_venue(6, 0, WAD, 21)));
+        assert!(!concerns(&gone, &by_venue(7, 0, WAD, 21)));
     }
 
     proptest! {

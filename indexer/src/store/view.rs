@@ -60,7 +60,7 @@ pub(super) fn account(
     )?);
     let mut equity = Some(margin);
     let mut positions = Vec::with_capacity(document.positions.len());
-    for (market, held) in &document.positions {
+    for (market, held) in document.positions.iter().filter(|(_, held)| !held.is_empty()) {
         let mark = vault.marks.get(market);
         let worth = match mark {
             Some(mark) => Some(add(value(held.size, mark.price)?, held.quote, "position value")?),

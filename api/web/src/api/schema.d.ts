@@ -509,8 +509,10 @@ export interface components {
             /** @enum {string} */
             kind: "deposited";
         } | {
-            /** @description How much. */
+            /** @description What the follower got. */
             amount: components["schemas"]["Usdc"];
+            /** @description What left the margin: `amount`, or 0.000001 more where the venue rounded. */
+            debited: components["schemas"]["Usdc"];
             /** @enum {string} */
             kind: "withdrawn";
         } | {
@@ -555,7 +557,7 @@ export interface components {
             after: components["schemas"]["BaseSize"];
             /** @description Position before. */
             before: components["schemas"]["BaseSize"];
-            /** @description Credited to the quote balance. */
+            /** @description Change of the quote balance: the cash that came with it, less the funding owed until then. */
             cash: components["schemas"]["Usdc"];
             /** @enum {string} */
             kind: "venue-diverged";
