@@ -38,7 +38,8 @@ library FlowLib {
     uint256 internal constant MAINTENANCE_BUFFER = 12_000;
     /// @dev Liquidation penalty, bps of the notional closed: half to the caller, half to insurance.
     uint256 internal constant LIQUIDATION_FEE = 100;
-    /// @dev Worst fill of a liquidation against the index, bps. A price made in a thin market is not accepted.
+    /// @dev Worst fill of a forced close against the index, bps; a stop also keeps to what was signed. A price made in a thin
+    /// market is not accepted.
     uint256 internal constant LIQUIDATION_SLIPPAGE = 500;
 
     /// @dev Put aside for the venue's fee when a follower closes, bps of notional.
@@ -217,7 +218,7 @@ library FlowLib {
             setStatus(s, account, Status.Liquidated);
         } else {
             requireStop(s, account, a, cause, value);
-            slippage = a.maxSlippageBps();
+            slippage = slippage.min(a.maxSlippageBps());
             setStatus(s, account, Status.StoppedOut);
         }
 

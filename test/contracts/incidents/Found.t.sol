@@ -3,6 +3,7 @@ pragma solidity ^0.8.30;
 
 import {StrategyVault} from "../../../contracts/StrategyVault.sol";
 import {IMirrorEngine} from "../../../contracts/interfaces/IMirrorEngine.sol";
+import {IStrategyVault} from "../../../contracts/interfaces/IStrategyVault.sol";
 import {Mandate, Outcome, Status, Terms} from "../../../contracts/interfaces/LockstepTypes.sol";
 import {IPerpAdmin} from "../../../script/deploy/PerpV2Deployer.sol";
 import {LockstepFixture} from "../LockstepFixture.sol";
@@ -90,6 +91,56 @@ contract FoundTest is FoundFixture {
         }
         _everyoneLeaves();
         _assertSolvent(vault);
+    }
+
+    /// @dev A change that arrives when a position can count no more of them is not divided by position. Everybody's margin
+    /// bears the venue's penalty for it, never the size that is gone, and everyone still leaves.
+    function test_venueLiquidates_outOfGenerations_everyoneStillLeaves() public {
+        _follow(1, 10_000e6);
+        _follow(2, 10_000e6);
+        Mandate memory m = _mandate(vault, 3, 500e6);
+        m.allowedMarkets = new string[](1);
+        m.allowedMarkets[0] = "BTC-USD";
+        _follow(_key(3), m);
+        _trade(master, ethMarket, 2500e18); // 5x
+        _mirror(ETH);
+        _setPrice(ethMarket, 1850e8);
+        _pass(60);
+        _setPrice(ethMarket, 1700e8);
+        _pass(60);
+        _setPrice(ethMarket, 1620e8);
+        _pass(31 minutes);
+
+        _fundMaster(attacker, 1_000_000e6);
+        // A mandate without a deposit writes the position: each slice is a change of its own.
+        for (uint256 i = 0; i < type(uint8).max; ++i) {
+            vm.prank(attacker);
+            IPerpLiquidate(address(perp.clearingHouse)).liquidate(address(vault), address(ethMarket.baseToken), 1e10);
+            _follow(_key(2), _mandate(vault, 2, 0));
+        }
+        assertEq(vault.marketView(ETH).generation, type(uint8).max);
+
+        uint256 before = _margins();
+        vm.prank(attacker);
+        IPerpLiquidate(address(perp.clearingHouse)).liquidate(address(vault), address(ethMarket.baseToken), 0);
+        vault.reconcile(ETH);
+        assertEq(vault.marketView(ETH).generation, type(uint8).max);
+        int256 gone = int256(vault.marketView(ETH).longSize)
+            - lockstep.venue.holding(address(vault), vault.marketView(ETH).venueMarket).size;
+        assertGt(gone, 10e18, "the venue took nothing");
+        // 2.5 %, and the pool a little off the index.
+        assertLe(before - _margins(), uint256(gone) * 1620 * 3 / 100 / 1e12, "more than the penalty was shared");
+
+        vm.prank(_follower(3));
+        assertGt(vault.exit(10_000), 400e6);
+        _everyoneLeaves();
+        _assertSolvent(vault);
+    }
+
+    function _margins() private view returns (uint256 sum) {
+        for (uint32 a = 1; a <= vault.accountCount(); ++a) {
+            sum += vault.accountView(a).margin;
+        }
     }
 
     /// @dev A stranger's batch "observed now" must not stop the keeper, who states the master's earlier time.
@@ -237,9 +288,13 @@ contract FoundInThinMarketTest is FoundFixture {
         assertGt(vault.equityOf(1), int256(vault.maintenanceOf(1)));
     }
 
-    /// @dev Moves the pool about 9 % below the index, in steps that the venue allows.
+    /// @dev Moves the pool about 9 % below the index.
     function _pushDown() internal {
-        uint256 target = 1868e18 * 911 / 1000;
+        _pushTo(1868e18 * 911 / 1000);
+    }
+
+    /// @dev In steps that the venue allows.
+    function _pushTo(uint256 target) internal {
         while (_poolPrice() > target) {
             _trade(attacker, ethMarket, -500e18);
             _pass(20);
@@ -258,6 +313,37 @@ contract FoundInThinMarketTest is FoundFixture {
         vm.prank(_follower(1));
         try vault.exit(10_000) {} catch {}
         assertApproxEqAbs(vault.equityOf(2), honest, 1e6, "a loss was pushed onto others");
+    }
+
+    /// @dev A stop is tried by anyone at any moment: never at a price worse than signed, nor worse than a liquidation's.
+    function test_selfMadePrice_stopsNobodyOut() public {
+        Mandate memory m = _mandate(vault, 3, 10_000e6);
+        (m.stopLossBps, m.maxSlippageBps) = (100, 2000);
+        uint32 wide = _follow(_key(3), m);
+        m = _mandate(vault, 4, 10_000e6);
+        (m.stopLossBps, m.maxSlippageBps) = (100, 100);
+        uint32 narrow = _follow(_key(4), m);
+        _setPrice(ethMarket, 1868e8);
+        _pass(60);
+        _mirror(ETH, _accounts(wide, narrow));
+        assertGt(vault.positionView(wide, ETH).size, 0);
+        _setPrice(ethMarket, 1820e8);
+        _pass(60);
+
+        _pushTo(1820e18 * 97 / 100);
+        vm.expectPartialRevert(IStrategyVault.PriceLimit.selector);
+        lockstep.liquidator.stopOut(address(vault), narrow);
+        _pushTo(1820e18 * 93 / 100);
+        vm.expectPartialRevert(IStrategyVault.PriceLimit.selector);
+        lockstep.liquidator.stopOut(address(vault), wide);
+
+        // Back at the index both are due.
+        _setPrice(ethMarket, 1820e8);
+        _pass(60);
+        lockstep.liquidator.stopOut(address(vault), narrow);
+        lockstep.liquidator.stopOut(address(vault), wide);
+        assertEq(vault.positionView(narrow, ETH).size, 0);
+        assertEq(vault.positionView(wide, ETH).size, 0);
     }
 
     function test_selfMadePrice_closePositionCostsNobodyElse() public {
