@@ -27,6 +27,8 @@ abstract contract LockstepFixture is PerpV2Fixture, Test {
     uint256 internal constant KEEPER_KEY = 0x6b6579;
     bytes32 internal constant PERMIT_TYPEHASH =
         keccak256("Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)");
+    bytes32 internal constant WITHDRAW_TYPEHASH =
+        keccak256("Withdraw(address follower,address strategy,uint256 amount,uint256 nonce,uint256 deadline)");
     bytes32 internal constant TOKEN_PERMISSIONS_TYPEHASH = keccak256("TokenPermissions(address token,uint256 amount)");
 
     address internal governance = makeAddr("governance");

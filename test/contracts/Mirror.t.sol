@@ -7,8 +7,6 @@ import {StrategyVault} from "../../contracts/StrategyVault.sol";
 import {IMirrorEngine} from "../../contracts/interfaces/IMirrorEngine.sol";
 import {IStrategyVault} from "../../contracts/interfaces/IStrategyVault.sol";
 import {Mandate, Mode, Outcome, Proof, Signal, Terms} from "../../contracts/interfaces/LockstepTypes.sol";
-import {Account as Slot} from "../../contracts/libraries/AccountLib.sol";
-import {Sizing} from "../../contracts/libraries/Sizing.sol";
 import {LockstepFixture} from "./LockstepFixture.sol";
 
 /// @notice The batch: who is moved, who is not and why, at what price.
@@ -133,21 +131,6 @@ contract MirrorTest is LockstepFixture {
         // Reducing goes on, and makes room.
         _expect(_signalAll(ETH, 0.5e18)[0], Outcome.Moved);
         _expect(_signalAll(ETH, 1e18)[1], Outcome.Moved);
-    }
-
-    function test_outcome_sizeOverflow() public pure {
-        Sizing.Batch memory b;
-        (b.price, b.leverage, b.speed, b.openRoom) = (1e10, 1e18, 1e18, type(uint128).max);
-        (b.gate, b.open) = Sizing.gateOf(0);
-        b.maxLeverageBps = 100_000;
-        b.openRoom = type(uint256).max;
-        Slot a = Slot.wrap(b.open).withBounds(0, 10_000, 1000, 100, 4e9, 2e8, 0, 1);
-        (int256 delta, uint256 outcome) = Sizing.order(b, a, 0, 2e15, 0, 0);
-        assertEq(outcome, uint256(Outcome.Capped));
-        assertLe(delta, type(int88).max);
-        (delta, outcome) = Sizing.order(b, a, type(int88).max, 2e15, 0, 0);
-        assertEq(outcome, uint256(Outcome.SizeOverflow));
-        assertEq(delta, 0);
     }
 
     /// @dev Expired and stopped accounts are closed by the next batches, whatever the signal.

@@ -5,7 +5,6 @@ import {StrategyVault} from "../../../contracts/StrategyVault.sol";
 import {IMirrorEngine} from "../../../contracts/interfaces/IMirrorEngine.sol";
 import {IStrategyVault} from "../../../contracts/interfaces/IStrategyVault.sol";
 import {Mandate, Proof, Signal, Status} from "../../../contracts/interfaces/LockstepTypes.sol";
-import {MandateLib} from "../../../contracts/libraries/MandateLib.sol";
 import {LockstepFixture} from "../LockstepFixture.sol";
 import {OwnedWallet} from "../incidents/Wallets.sol";
 
@@ -24,8 +23,7 @@ contract SignaturesFuzzTest is LockstepFixture {
     }
 
     function _withdrawHash(IMirrorEngine.Withdraw memory w) private pure returns (bytes32) {
-        return
-            keccak256(abi.encode(MandateLib.WITHDRAW_TYPEHASH, w.follower, w.strategy, w.amount, w.nonce, w.deadline));
+        return keccak256(abi.encode(WITHDRAW_TYPEHASH, w.follower, w.strategy, w.amount, w.nonce, w.deadline));
     }
 
     /// @dev The fixture has used the first few nonces.

@@ -33,6 +33,21 @@ contract SizingFuzzTest is Test {
     uint256 internal constant NOW = 1_800_000_000;
     uint256 internal constant MARKET = 3;
 
+    function test_outcome_sizeOverflow() public pure {
+        Sizing.Batch memory b;
+        (b.price, b.leverage, b.speed, b.openRoom) = (1e10, 1e18, 1e18, type(uint128).max);
+        (b.gate, b.open) = Sizing.gateOf(0);
+        b.maxLeverageBps = 100_000;
+        b.openRoom = type(uint256).max;
+        Slot a = Slot.wrap(b.open).withBounds(0, 10_000, 1000, 100, 4e9, 2e8, 0, 1);
+        (int256 delta, uint256 outcome) = Sizing.order(b, a, 0, 2e15, 0, 0);
+        assertEq(outcome, uint256(Outcome.Capped));
+        assertLe(delta, type(int88).max);
+        (delta, outcome) = Sizing.order(b, a, type(int88).max, 2e15, 0, 0);
+        assertEq(outcome, uint256(Outcome.SizeOverflow));
+        assertEq(delta, 0);
+    }
+
     function testFuzz_order_isTheReference(Case memory c) public pure {
         c.price = bound(c.price, 1e14, 1e27);
         c.leverage = bound(c.leverage, -100e18, 100e18);

@@ -21,7 +21,9 @@ contract BatchGasTest is LockstepFixture {
     function setUp() public override {
         super.setUp();
         // A second strategy whose adapter is the same code with the meter stopped.
-        address venue = address(new MeteredVenue(address(lockstep.venue)));
+        MeteredVenue meter =
+            MeteredVenue(vm.deployCode("MeteredVenue.sol:MeteredVenue", abi.encode(address(lockstep.venue))));
+        address venue = address(meter);
         vm.startPrank(governance);
         lockstep.registry.listVenue(venue);
         lockstep.registry.listMarket(venue, bytes32(uint256(uint160(address(ethMarket.baseToken)))), "ETH-USD");

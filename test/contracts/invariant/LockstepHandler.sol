@@ -15,7 +15,6 @@ import {
     Status,
     Terms
 } from "../../../contracts/interfaces/LockstepTypes.sol";
-import {MandateLib} from "../../../contracts/libraries/MandateLib.sol";
 import {IPerpClearingHouse} from "../../../contracts/venues/perp-v2/interfaces/IPerpV2.sol";
 import {IPerpAdmin, PerpMarket} from "../../../script/deploy/PerpV2Deployer.sol";
 import {LockstepFixture} from "../LockstepFixture.sol";
@@ -93,8 +92,10 @@ contract LockstepHandler is LockstepFixture {
     }
 
     function _useHarness() internal {
-        address implementation = address(
-            new VaultHarness(
+        // From its artifact: created here, the whole vault would be inside the handler's code.
+        address implementation = vm.deployCode(
+            "VaultHarness.sol:VaultHarness",
+            abi.encode(
                 address(lockstep.registry),
                 address(lockstep.engine),
                 address(lockstep.liquidator),
@@ -175,11 +176,7 @@ contract LockstepHandler is LockstepFixture {
             );
             bytes memory signature = _signDigest(
                 _key(i),
-                _digest(
-                    keccak256(
-                        abi.encode(MandateLib.WITHDRAW_TYPEHASH, w.follower, w.strategy, w.amount, w.nonce, w.deadline)
-                    )
-                )
+                _digest(keccak256(abi.encode(WITHDRAW_TYPEHASH, w.follower, w.strategy, w.amount, w.nonce, w.deadline)))
             );
             try lockstep.engine.withdraw(w, signature) returns (uint256 paid_) {
                 paid = paid_;
