@@ -25,6 +25,7 @@ const LOOKS: readonly (readonly [SizeName, ThemeName])[] = [
   ['desktop', 'light'],
   ['desktop', 'dark'],
   ['tablet', 'light'],
+  ['tablet', 'dark'],
   ['phone', 'light'],
   ['phone', 'dark'],
 ];

@@ -50,10 +50,16 @@ describe('the stream', () => {
     if (socket === undefined) throw new Error('no socket');
     return socket;
   };
+  /** As the server does: every request is answered by all topics that are sent from now on. */
+  const confirm = (): void => {
+    const topics = new Set<string>();
+    for (const request of last().sent) if (request.type !== 'ping') for (const topic of request.topics) topics[request.type === 'subscribe' ? 'add' : 'delete'](topic);
+    last().say({ type: 'subscribed', topics: [...topics] });
+  };
   const accept = (): void => {
     last().onopen?.();
     last().say({ type: 'hello', heartbeatSeconds: 5, version: '0' });
-    last().say({ type: 'subscribed', topics: [] });
+    confirm();
   };
   const nav = (topic: string): Schemas['StreamMessage'] => ({ type: 'nav', topic, strategyId: '1', vault: '0x0', point: { vault: '0x0', index: 1, position: 1, block: 1, time: '', navIndex: '1', totalEquity: '1', finality: 'pending' } });
 
@@ -105,6 +111,16 @@ describe('the stream', () => {
     accept();
     expect(last().sent).toEqual([{ type: 'subscribe', topics: ['strategies'] }]);
     expect(events).toEqual([{ kind: 'resync' }]);
+  });
+
+  test('a topic that is added later makes its own listeners read again, and nobody else’s', () => {
+    const first: StreamEvent[] = [];
+    const second: StreamEvent[] = [];
+    stream.subscribe('strategies', (event) => first.push(event));
+    accept();
+    stream.subscribe('strategy:1', (event) => second.push(event));
+    confirm();
+    expect([first, second]).toEqual([[], [{ kind: 'resync' }]]);
   });
 
   test('a connection on which nothing arrives is dead, however open it looks', () => {

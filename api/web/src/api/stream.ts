@@ -33,6 +33,8 @@ export class Stream {
   private socket: Socket | undefined;
   private open = false;
   private everOpen = false;
+  /** What this connection sends. */
+  private readonly confirmed = new Set<string>();
   private attempts = 0;
   private retry: ReturnType<typeof setTimeout> | undefined;
   private watchdog: ReturnType<typeof setTimeout> | undefined;
@@ -51,6 +53,7 @@ export class Stream {
       listeners.delete(listener);
       if (listeners.size > 0 || this.topics.get(topic) !== listeners) return;
       this.topics.delete(topic);
+      this.confirmed.delete(topic);
       if (this.open) this.say({ type: 'unsubscribe', topics: [topic] });
       if (this.topics.size === 0) this.stop();
     };
@@ -67,6 +70,7 @@ export class Stream {
     this.socket = socket;
     socket.onopen = () => {
       this.open = true;
+      this.confirmed.clear();
       this.attempts = 0;
       this.feedWatchdog();
       this.say({ type: 'subscribe', topics: [...this.topics.keys()] });
@@ -129,9 +133,7 @@ export class Stream {
         return;
       case 'subscribed':
         this.connection.set('live');
-        // What happened while there was no connection was not sent.
-        if (this.everOpen) this.tellAll({ kind: 'resync' });
-        this.everOpen = true;
+        this.confirm(message.topics);
         return;
       case 'lagged':
       case 'reverted':
@@ -144,6 +146,19 @@ export class Stream {
       default:
         for (const listener of this.topics.get(message.topic) ?? []) listener({ kind: 'message', message });
     }
+  }
+
+  /**
+   * What happened before a topic was taken up was not sent: its listeners read again, and nobody else's do. The first topics
+   * of all are the exception: what is read as the page opens is as new as the connection.
+   */
+  private confirm(topics: readonly string[]): void {
+    for (const topic of topics) {
+      if (this.confirmed.has(topic)) continue;
+      this.confirmed.add(topic);
+      if (this.everOpen) for (const listener of [...(this.topics.get(topic) ?? [])]) listener({ kind: 'resync' });
+    }
+    this.everOpen = true;
   }
 
   private tellAll(event: StreamEvent): void {

@@ -1,7 +1,8 @@
 /** Every request that was handed to the relay: where it stands, why it was refused, and what helps. */
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
-import type { Schemas } from '../../api/client';
+import { get, type Schemas } from '../../api/client';
+import { useQuery } from '../../api/query';
 import { useTopic } from '../../api/stream';
 import type { Mine, RelayRecord } from '../../session/me';
 import { rejectionWords } from '../../units/rejections';
@@ -101,6 +102,20 @@ function Listen({ id, heard }: { readonly id: string; readonly heard: () => void
   return null;
 }
 
+interface Followable {
+  readonly id: string;
+  readonly name: string;
+}
+
+/** Strategies by vault. Most are known from the accounts; a first request that was refused has left none. */
+function useStrategies(accounts: readonly Account[], relays: readonly RelayRecord[] | undefined): (vault: string) => Followable | undefined {
+  const known = new Map<string, Followable>(accounts.map((account) => [account.vault.toLowerCase(), { id: account.strategyId, name: account.strategyName }]));
+  const missing = relays?.some(({ vault }) => !known.has(vault.toLowerCase())) === true;
+  const { data } = useQuery(missing ? 'strategies' : undefined, (signal) => get('/api/v1/strategies', { query: { limit: 200 }, signal }));
+  for (const { id, name, vaults } of data?.items ?? []) for (const vault of vaults) known.set(vault.toLowerCase(), { id, name });
+  return (vault) => known.get(vault.toLowerCase());
+}
+
 interface Props {
   readonly mine: Mine;
   readonly accounts: readonly Account[];
@@ -113,7 +128,7 @@ export function Requests({ mine, accounts, explorer }: Props): JSX.Element {
   // What is under way is shown however old it is.
   const rows = all ? relays : relays?.filter((record, index) => index < FIRST || isOpen(record));
   const hidden = (relays?.length ?? 0) - (rows?.length ?? 0);
-  const accountOf = (vault: string): Account | undefined => accounts.find((account) => account.vault.toLowerCase() === vault.toLowerCase());
+  const strategyOf = useStrategies(accounts, relays);
   const columns: readonly Column<RelayRecord>[] = [
     { key: 'time', label: 'Sent', title: true, cell: (row) => <Time of={row.receivedAt} /> },
     { key: 'kind', label: 'Request', cell: (row) => KINDS[row.kind] },
@@ -121,8 +136,8 @@ export function Requests({ mine, accounts, explorer }: Props): JSX.Element {
       key: 'strategy',
       label: 'Strategy',
       cell: (row) => {
-        const account = accountOf(row.vault);
-        return account === undefined ? <code title={row.vault}>{shorten(row.vault)}</code> : <span class="anywhere">{mine.labelOf(row.vault) ?? account.strategyName}</span>;
+        const strategy = strategyOf(row.vault);
+        return strategy === undefined ? <code title={row.vault}>{shorten(row.vault)}</code> : <span class="anywhere">{mine.labelOf(row.vault) ?? strategy.name}</span>;
       },
     },
     {
@@ -141,7 +156,7 @@ export function Requests({ mine, accounts, explorer }: Props): JSX.Element {
       key: 'next',
       long: true,
       label: 'What it means',
-      cell: (row) => <div class="small prose">{meaning(row, accountOf(row.vault)?.strategyId, explorer)}</div>,
+      cell: (row) => <div class="small prose">{meaning(row, strategyOf(row.vault)?.id, explorer)}</div>,
     },
   ];
   return (
