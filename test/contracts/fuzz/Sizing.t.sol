@@ -33,6 +33,25 @@ contract SizingFuzzTest is Test {
     uint256 internal constant NOW = 1_800_000_000;
     uint256 internal constant MARKET = 3;
 
+    /// @dev Whoever opens today can close today: what opens is at most half of the day's turnover.
+    function test_turnover_keepsRoomToClose() public pure {
+        Case memory c;
+        (c.price, c.leverage, c.equity) = (2000e18, 1e18, 1000e6);
+        (c.strategyLeverageBps, c.minTrade, c.openRoom) = (10_000, 5e6, 1e18);
+        (c.status, c.mode, c.allowed, c.expiry) = (uint256(Status.Active), uint256(Mode.ProRata), true, NOW);
+        (c.sizing, c.maxLeverage, c.maxNotional, c.maxTurnover) = (10_000, 1000, 1e6, 1500);
+        (int256 target,) = _order(c);
+        uint256 value = uint256(target) * 2000 / 1e12;
+        assertLe(2 * value, 1500e6, "no room is left");
+        assertGe(2 * value, 1490e6, "more is left than closing takes");
+
+        (c.size, c.used, c.leverage) = (target, value / 1e6 + 1, 0);
+        Outcome outcome;
+        (target, outcome) = _order(c);
+        assertEq(target, 0, "still open");
+        assertEq(uint8(outcome), uint8(Outcome.Moved));
+    }
+
     function test_outcome_sizeOverflow() public pure {
         Sizing.Batch memory b;
         (b.price, b.leverage, b.speed, b.openRoom) = (1e10, 1e18, 1e18, type(uint128).max);
@@ -48,6 +67,8 @@ contract SizingFuzzTest is Test {
         assertEq(delta, 0);
     }
 
+    /// @dev Most of what is drawn is stopped by a bound before the one that matters.
+    /// forge-config: default.fuzz.runs = 4096
     function testFuzz_order_isTheReference(Case memory c) public pure {
         c.price = bound(c.price, 1e14, 1e27);
         c.leverage = bound(c.leverage, -100e18, 100e18);
