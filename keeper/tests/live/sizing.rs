@@ -1,5 +1,5 @@
 //! The keeper's port of the sizing against the contract's own view, on accounts, positions, prices and days that a seed
-//! draws. `LOCKSTEP_LONG=1` draws ten times as many.
+//! draws. `LOCKSTEP_LONG=1` draws seven times as many.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -106,7 +106,7 @@ fn leverage(random: &mut Random) -> anyhow::Result<Wad> {
 #[tokio::test]
 async fn the_port_sizes_as_the_contract_does() -> anyhow::Result<()> {
     let rounds = if std::env::var_os("LOCKSTEP_LONG").is_some() {
-        30
+        20
     } else {
         3
     };
@@ -132,7 +132,10 @@ async fn the_port_sizes_as_the_contract_does() -> anyhow::Result<()> {
     let mut outcomes: BTreeMap<String, u32> = BTreeMap::new();
     for round in 0..rounds {
         shake(&stack, &master, &mut random).await?;
-        if let Some(follower) = followers.get(usize::try_from(round * 7 % FOLLOWERS)?) {
+        // A few stop; were it all of them, there would be little left to size.
+        if round < 3
+            && let Some(follower) = followers.get(usize::try_from(round * 7)?)
+        {
             stop(&stack, &master, follower).await?;
         }
         // Nothing moves while it is compared.
