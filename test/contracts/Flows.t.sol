@@ -7,6 +7,7 @@ import {IMirrorEngine} from "../../contracts/interfaces/IMirrorEngine.sol";
 import {IStrategyVault} from "../../contracts/interfaces/IStrategyVault.sol";
 import {Mandate, Mode, Status} from "../../contracts/interfaces/LockstepTypes.sol";
 import {LockstepFixture} from "./LockstepFixture.sol";
+import {VaultHarness} from "./invariant/VaultHarness.sol";
 
 /// @notice Mandates, money in and out, fees, the NAV record.
 contract FlowsTest is LockstepFixture {
@@ -144,6 +145,37 @@ contract FlowsTest is LockstepFixture {
         vm.prank(_follower(1));
         vault.exit(200);
         _assertSolvent(vault);
+    }
+
+    /// @dev What the vault counts at the venue is what it has there, with nobody reconciling.
+    function test_cashBooks_areTheVenues() public {
+        address implementation = vm.deployCode(
+            "VaultHarness.sol:VaultHarness",
+            abi.encode(lockstep.registry, lockstep.engine, lockstep.liquidator, lockstep.insurance, perp.usdc)
+        );
+        vm.prank(governance);
+        lockstep.registry.setVaultImplementation(implementation);
+        (strategyId, vault) = _register(master, master, _terms());
+
+        _follow(1, 10_000e6);
+        _follow(2, 50_000e6);
+        _assertCashBooks("deposits");
+        vm.prank(_follower(2));
+        vault.stop();
+        _trade(master, ethMarket, 1000e18);
+        _mirror(ETH);
+        _assertCashBooks("a batch");
+        vm.prank(_follower(2));
+        vault.withdraw(type(uint256).max);
+        _assertCashBooks("a withdrawal");
+        vm.prank(_follower(1));
+        vault.exit(200);
+        _assertCashBooks("an exit");
+    }
+
+    function _assertCashBooks(string memory after_) private view {
+        int256 counted = VaultHarness(address(vault)).books().venueCash;
+        assertApproxEqAbs(counted, lockstep.venue.cash(address(vault)), 1e13, after_);
     }
 
     // ---------------------------------------------------------------- fees

@@ -6,6 +6,7 @@ pragma solidity ^0.8.30;
 import {StrategyVault} from "../../contracts/StrategyVault.sol";
 import {ILiquidator} from "../../contracts/interfaces/ILiquidator.sol";
 import {IStrategyVault} from "../../contracts/interfaces/IStrategyVault.sol";
+import {IVenue} from "../../contracts/interfaces/IVenue.sol";
 import {Cause, Mandate, Outcome, Status, Terms} from "../../contracts/interfaces/LockstepTypes.sol";
 import {IPerpAdmin} from "../../script/deploy/PerpV2Deployer.sol";
 import {LockstepFixture} from "./LockstepFixture.sol";
@@ -202,9 +203,24 @@ contract LossesTest is LockstepFixture {
         _assertSolvent(attested);
     }
 
-    /// @dev A paused market keeps its position; everything else leaves.
+    /// @dev Cash the venue has lost with no change of size is everybody's, in proportion.
+    function test_cashLostAtTheVenue_isShared() public {
+        _follow(_key(1), _mandate(attested, 1, 10_000e6));
+        _follow(_key(2), _mandate(attested, 2, 30_000e6));
+        int256 cash = lockstep.venue.cash(address(attested));
+        vm.mockCall(
+            address(lockstep.venue), abi.encodeCall(IVenue.cash, (address(attested))), abi.encode(cash - 1000e18)
+        );
+        attested.reconcile(ETH);
+        assertApproxEqAbs(attested.accountView(1).margin, 9750e6, 1);
+        assertApproxEqAbs(attested.accountView(2).margin, 29_250e6, 1);
+        _assertSolvent(attested);
+    }
+
+    /// @dev A paused market keeps its position and what it needs, though others' money lies ready; everything else leaves.
     function test_pausedMarket_exitPaysTheRest() public {
         _follow(_key(1), _mandate(attested, 1, 10_000e6));
+        _idle(2, 50_000e6);
         _mirrorSigned(attested, ETH, 1e18, ++sequence, _accounts(1, 1));
         _mirrorSigned(attested, BTC, 1e18, ++sequence, _accounts(1, 1));
         IPerpAdmin(address(btcMarket.baseToken)).pause();
@@ -214,6 +230,8 @@ contract LossesTest is LockstepFixture {
         assertEq(attested.positionView(1, ETH).size, 0);
         assertGt(attested.positionView(1, BTC).size, 0);
         assertGt(paid, 7000e6);
+        // 10,000 at the signed 5x.
+        assertGt(attested.equityOf(1), 1950e6);
         assertEq(uint8(attested.accountView(1).status), uint8(Status.Stopped));
 
         IPerpAdmin(address(btcMarket.baseToken)).close(60_000e18);
