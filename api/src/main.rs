@@ -1,6 +1,7 @@
 //! `lockstep-api`.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -12,7 +13,7 @@ use lockstep_api::stream::feed::Feed;
 use lockstep_api::{routes, server};
 use lockstep_contracts::deployment::Deployment;
 use lockstep_indexer::store::{self, StoreError};
-use lockstep_service::{config, logs, metrics, panics, shutdown};
+use lockstep_service::{config, ending, logs, metrics, panics, shutdown};
 
 /// Between two looks whether the indexer has written anything.
 const WAIT_FOR_STORE: Duration = Duration::from_secs(1);
@@ -40,8 +41,13 @@ enum Command {
     Openapi,
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let format = arguments.log_format;
+    ending::report(format, start(arguments).map(|()| ExitCode::SUCCESS))
+}
+
+fn start(arguments: Arguments) -> anyhow::Result<()> {
     if let Some(Command::Openapi) = arguments.command {
         print!("{}", routes::openapi_json()?);
         return Ok(());

@@ -67,20 +67,33 @@ fn page_policy(config: &Config, origins: impl Iterator<Item = String>) -> String
     )
 }
 
+/// Marks an answer that stands for the page of the dashboard, whether it carries it or says that it has not changed.
+#[derive(Debug, Clone, Copy)]
+struct IsPage;
+
 /// Middleware: headers for every answer.
 pub async fn protect(State(protection): State<Protection>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
+    // The headers of a 304 replace those of the page that the browser kept: with the policy of data, a page that is opened
+    // again would stay blank.
+    let page = response.extensions().get::<IsPage>().is_some();
     let headers = response.headers_mut();
     let html = headers
         .get(CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
-    let policy = if html { &protection.page } else { &protection.data };
+    let policy = if html || page {
+        &protection.page
+    } else {
+        &protection.data
+    };
     headers.insert(CONTENT_SECURITY_POLICY, policy.clone());
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     if html {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    }
+    if html || page {
         // Wallets may open windows of their own.
         headers.insert(
             OPENER_POLICY,
@@ -142,6 +155,9 @@ async fn file(dist: &Path, request: Request) -> Response {
         return ApiError::new(Kind::NotFound).into_response();
     }
     response.headers_mut().insert(CACHE_CONTROL, caching(&uri));
+    if uri.path().ends_with('/') || uri.path().ends_with(".html") {
+        response.extensions_mut().insert(IsPage);
+    }
     response
 }
 
@@ -167,6 +183,7 @@ async fn page(dist: &Path, method: Method, conditions: HeaderMap) -> Response {
     response
         .headers_mut()
         .insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response.extensions_mut().insert(IsPage);
     response
 }
 

@@ -7,9 +7,8 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use lockstep_indexer::config::{Config, ENV_PREFIX};
 use lockstep_indexer::follow::Follower;
-use lockstep_indexer::follow::rpc::without_urls;
 use lockstep_indexer::{bench, http, store, verify};
-use lockstep_service::{config, logs, metrics, panics, shutdown};
+use lockstep_service::{config, ending, logs, metrics, panics, shutdown};
 
 /// Follows Lockstep's logs through reorgs into the store.
 #[derive(Parser)]
@@ -20,16 +19,9 @@ struct Arguments {
     config: Option<PathBuf>,
     /// How log lines look. RUST_LOG chooses what is logged.
     #[arg(long, global = true, value_enum, default_value_t)]
-    log_format: LogFormat,
+    log_format: logs::Format,
     #[command(subcommand)]
     command: Option<Command>,
-}
-
-#[derive(Clone, Copy, Default, clap::ValueEnum)]
-enum LogFormat {
-    #[default]
-    Pretty,
-    Json,
 }
 
 #[derive(Subcommand)]
@@ -51,20 +43,13 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match start(Arguments::parse()).await {
-        Ok(code) => code,
-        Err(error) => {
-            tracing::error!("{}", without_urls(&format!("{error:#}")));
-            ExitCode::FAILURE
-        }
-    }
+    let arguments = Arguments::parse();
+    let format = arguments.log_format;
+    ending::report(format, start(arguments).await)
 }
 
 async fn start(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let format = match arguments.log_format {
-        LogFormat::Pretty => logs::Format::Pretty,
-        LogFormat::Json => logs::Format::Json,
-    };
+    let format = arguments.log_format;
     let bench = matches!(arguments.command, Some(Command::Bench(_)));
     logs::init(format, if bench { "warn" } else { "info" })?;
     let read = || config::load::<Config>(arguments.config.as_deref(), ENV_PREFIX);

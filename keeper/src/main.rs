@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -9,7 +10,7 @@ use clap::{Parser, Subcommand};
 use lockstep_keeper::bench;
 use lockstep_keeper::config::Config;
 use lockstep_keeper::journal::Journal;
-use lockstep_service::{config, logs, metrics, panics, shutdown};
+use lockstep_service::{config, ending, logs, metrics, panics, shutdown};
 
 /// Watches masters and keeps their followers' accounts in step, inside the bounds each follower signed.
 #[derive(Debug, Parser)]
@@ -56,8 +57,13 @@ enum Command {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
     let cli = Cli::parse();
+    let format = cli.log_format;
+    ending::report(format, start(cli).await.map(|()| ExitCode::SUCCESS))
+}
+
+async fn start(cli: Cli) -> anyhow::Result<()> {
     if let Some(Command::Bench {
         json,
         iterations,

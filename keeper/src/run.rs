@@ -29,19 +29,32 @@ use crate::submit::key::Key;
 /// # Errors
 /// When it is missing or not one.
 pub fn deployment(path: &std::path::Path) -> anyhow::Result<Deployment> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("deployment {}", path.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("deployment {}", path.display()))
+    let text = std::fs::read_to_string(path).with_context(|| {
+        format!(
+            "deployment file {} cannot be read: set `deployment` to the file that the deployment script wrote",
+            path.display()
+        )
+    })?;
+    serde_json::from_str(&text).with_context(|| {
+        format!(
+            "deployment file {} is not one: set `deployment` to the file that the deployment script wrote",
+            path.display()
+        )
+    })
 }
 
 /// Waits for the first answer of an endpoint: keeper and chain may be started together.
 async fn first_answer(rpc: &dyn Rpc, stop: &CancellationToken) -> anyhow::Result<u64> {
     loop {
-        match rpc.chain_id().await {
+        let error = match rpc.chain_id().await {
             Ok(id) => return Ok(id),
-            Err(error) => warn!(%error, "waiting for an RPC endpoint"),
-        }
+            Err(error) => error,
+        };
+        warn!(%error, "waiting for an RPC endpoint; are `rpc.urls` right?");
         tokio::select! {
-            () = stop.cancelled() => anyhow::bail!("stopped before any RPC endpoint answered"),
+            () = stop.cancelled() => {
+                return Err(error).context("stopped before any RPC endpoint answered: check `rpc.urls`");
+            }
             () = tokio::time::sleep(Duration::from_secs(1)) => {}
         }
     }
@@ -67,7 +80,7 @@ pub async fn run(
     let chain_id = first_answer(rpc.as_ref(), &stop).await?;
     ensure!(
         chain_id == deployment.chain_id,
-        "the RPC endpoint is on chain {chain_id}, the deployment on {}",
+        "the RPC endpoint is on chain {chain_id}, the deployment on {}: give `rpc.urls` of that chain, or its deployment",
         deployment.chain_id
     );
     ensure!(
@@ -128,9 +141,12 @@ pub async fn run(
         metrics: render,
         token: config.token.clone(),
     };
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .with_context(|| format!("`listen` {}", config.listen))?;
+    let listener = TcpListener::bind(config.listen).await.with_context(|| {
+        format!(
+            "cannot listen on {}: set `listen` to a free loopback address",
+            config.listen
+        )
+    })?;
     info!(address = %listener.local_addr()?, "door is open");
     let closing = stop.clone();
     let served = tokio::spawn(async move {
@@ -165,6 +181,8 @@ pub async fn run(
     });
     let ended = engine.run(observations, commands, stop.clone()).await;
     stop.cancel();
-    served.await??;
-    Ok(ended?)
+    let served = served.await;
+    // Why the engine ended says more than what the door made of it.
+    ended?;
+    Ok(served??)
 }

@@ -61,7 +61,7 @@ const PAGES: readonly { readonly name: string; readonly path: string; readonly w
     wallet: false,
     ready: async (page) => {
       await page.locator('canvas').waitFor();
-      await page.getByText('live', { exact: true }).waitFor();
+      await page.locator('.live[data-on="true"]').waitFor();
       await page.getByRole('button', { name: 'Details of batch 46' }).waitFor();
     },
   },

@@ -113,6 +113,29 @@ async fn the_page_may_talk_to_us_and_the_chain_and_be_framed_by_nobody() {
 }
 
 #[tokio::test]
+async fn a_page_that_has_not_changed_keeps_what_it_may_do() {
+    let (world, _dist) = world().await;
+    for path in ["/", "/account", "/strategies/1"] {
+        let page = get(&world, path).await;
+        let tag = page.header("etag").to_owned();
+        let again = Request::get(path)
+            .header("if-none-match", tag)
+            .body(Body::empty())
+            .unwrap();
+        let again = world.send_unchecked(again).await;
+        assert_eq!(again.status, 304, "{path}");
+        // A browser takes the headers of this answer over into the page that it kept.
+        for name in [
+            "content-security-policy",
+            "cross-origin-opener-policy",
+            "permissions-policy",
+        ] {
+            assert_eq!(again.header(name), page.header(name), "{path}: {name}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_dashboard_that_is_not_built_is_said_to_be_so() {
     let world = World::with(json!({ "web_dist": "/nonexistent" })).await;
     let problem = get(&world, "/").await.problem(404);

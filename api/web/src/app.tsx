@@ -12,7 +12,7 @@ import { WalletButton, WalletDialog } from './ui/wallet';
 
 const Strategy = lazy(() => import('./pages/strategy').then((module) => module.Strategy));
 const Follow = lazy(() => import('./pages/follow').then((module) => module.Follow));
-const Account = lazy(() => import('./pages/account').then((module) => module.Account));
+const Account = lazy(() => import('./pages/account/page').then((module) => module.Account));
 const Audit = lazy(() => import('./pages/audit').then((module) => module.Audit));
 const Register = lazy(() => import('./pages/register').then((module) => module.Register));
 

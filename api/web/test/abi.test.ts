@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { toEventSelector, toFunctionSelector, type Abi, type AbiEvent, type AbiFunction } from 'viem';
 import { describe, expect, test } from 'vitest';
 import { engineAbi, registryAbi, vaultAbi } from '../src/chain/abi';
+import { REJECTIONS, rejectionWords } from '../src/units/rejections';
 import { CAUSES, OUTCOME_NAMES, PROOFS, STATUSES } from '../src/units/words';
 
 const CONTRACTS = join(import.meta.dirname, '../../../contracts');
@@ -48,4 +49,32 @@ test('every status, cause and proof has words', async () => {
   expect(Object.keys(STATUSES)).toEqual(await enumOf('Status'));
   expect(Object.keys(CAUSES)).toEqual(await enumOf('Cause'));
   expect(Object.keys(PROOFS)).toEqual(await enumOf('Proof'));
+});
+
+test('every reason for which the keeper refuses a request has words', async () => {
+  const source = await readFile(join(CONTRACTS, '../keeper/src/relay/validate.rs'), 'utf8');
+  const codes = [...source.matchAll(/Refusal::new\(\s*"([a-z0-9-]+)"/g)].map(([, code]) => code ?? '');
+  expect(codes.length).toBeGreaterThan(10);
+  for (const code of codes) expect(REJECTIONS, code).toHaveProperty(code);
+});
+
+test('every reason that has words is one the keeper or a contract can give', async () => {
+  const sources = await Promise.all(
+    ['../keeper/src/relay/validate.rs', '../keeper/src/relay/mod.rs', '../keeper/src/chain/reverts.rs'].map((file) => readFile(join(CONTRACTS, file), 'utf8')),
+  );
+  const keepers = sources.flatMap((source) => [...source.matchAll(/"([a-z0-9-]+)"/g)].map(([, code]) => code ?? ''));
+  const errors = await Promise.all(
+    ['IMirrorEngine', 'IStrategyVault', 'IMasterRegistry', 'IVenue'].map(async (name) => JSON.parse(await readFile(join(CONTRACTS, `abi/${name}.json`), 'utf8')) as Abi),
+  );
+  const contracts = errors.flat().flatMap((entry) => (entry.type === 'error' ? [kebab(entry.name)] : []));
+  const known = new Set([...keepers, ...contracts]);
+  for (const code of Object.keys(REJECTIONS)) expect(known, code).toContain(code);
+});
+
+test('a reason that is not known is shown with the service’s own sentence', () => {
+  expect(rejectionWords('some-new-code', 'the contract refused: SomeNewCode')).toEqual({
+    short: 'Some new code',
+    why: 'The contract refused: SomeNewCode.',
+    next: 'Sign it again. If it happens again, give whoever runs this service the code “some-new-code”.',
+  });
 });

@@ -14,6 +14,7 @@ use alloy::rpc::types::{Block, Filter, Log, TransactionReceipt, TransactionReque
 use alloy::transports::{TransportErrorKind, TransportResult};
 use async_trait::async_trait;
 use futures_util::future::join_all;
+use lockstep_service::ending::causes;
 use serde_json::Value;
 use tracing::{info, warn};
 use url::Url;
@@ -104,7 +105,7 @@ impl Pool {
             other => AskError::Rpc(RpcError::Transport {
                 endpoint: endpoint.name.clone(),
                 method,
-                detail: without_urls(&other.to_string()),
+                detail: causes(&other).join(": "),
             }),
         }
     }
@@ -270,14 +271,6 @@ fn head_of(block: &Block) -> Head {
         timestamp: block.header.timestamp(),
         base_fee: block.header.base_fee_per_gas().map_or(0, u128::from),
     }
-}
-
-/// Transport errors quote the URL, and URLs carry API keys.
-fn without_urls(text: &str) -> String {
-    text.split_whitespace()
-        .map(|word| if word.contains("://") { "<endpoint>" } else { word })
-        .collect::<Vec<_>>()
-        .join(" ")
 }
 
 /// An endpoint's failure, with a refusal's revert data.
@@ -624,9 +617,17 @@ mod tests {
         ));
     }
 
-    #[test]
-    fn urls_with_keys_never_reach_a_log() {
-        let text = without_urls("error sending request for url (https://rpc.example/v2/SECRET): refused");
+    #[tokio::test]
+    async fn an_endpoint_s_failure_tells_its_cause_and_no_key() {
+        let url = "http://user:SECRET@127.0.0.1:1/v2/SECRET?key=SECRET"
+            .parse()
+            .unwrap();
+        let pool = Pool::new(&[url], Duration::from_secs(5), 5);
+        let text = pool.chain_id().await.unwrap_err().to_string();
+        assert!(
+            text.contains("127.0.0.1:1") && text.to_lowercase().contains("refused"),
+            "{text}"
+        );
         assert!(!text.contains("SECRET"), "{text}");
     }
 }

@@ -16,7 +16,9 @@ use crate::journal::Attempt;
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// Not a private key.
-    #[error("the private key is not 32 bytes of hexadecimal")]
+    #[error(
+        "the private key is not 32 bytes of hexadecimal: give another one in LOCKSTEP_KEEPER__KEY or `key_file`"
+    )]
     Malformed,
     /// The signer failed.
     #[error("signing failed: {0}")]

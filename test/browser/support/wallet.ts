@@ -3,7 +3,7 @@
  * crosses one bridge, so that a test sees exactly what the page asked to be signed or sent.
  */
 import type { Page } from 'playwright-core';
-import { createWalletClient, http, type Address, type Hex } from 'viem';
+import { createWalletClient, hexToString, http, type Address, type Hex } from 'viem';
 import { privateKeyToAccount, type PrivateKeyAccount } from 'viem/accounts';
 
 export interface Signed {
@@ -22,6 +22,8 @@ export interface Sent {
 export interface TestWallet {
   readonly account: PrivateKeyAccount;
   readonly signed: Signed[];
+  /** Texts signed by `personal_sign`. */
+  readonly messages: string[];
   readonly sent: Sent[];
   readonly requests: string[];
   /** The next request to sign or send is declined, as a person would. */
@@ -30,6 +32,8 @@ export interface TestWallet {
 
 export interface WalletOptions {
   readonly key: Hex;
+  /** Messages are signed with this key instead: a signature that is not the account's. */
+  readonly signsWith?: Hex;
   readonly name?: string;
   readonly rdns?: string;
   /** Where transactions go. */
@@ -54,7 +58,7 @@ export async function addWallet(page: Page, options: WalletOptions): Promise<Tes
   const known = new Set(options.chains);
   let chain = options.chains[0] ?? 1;
   let decline = false;
-  const wallet: TestWallet = { account, signed: [], sent: [], requests: [], declineNext: () => (decline = true) };
+  const wallet: TestWallet = { account, signed: [], messages: [], sent: [], requests: [], declineNext: () => (decline = true) };
   const refused = (): Reply | undefined => {
     if (!decline) return undefined;
     decline = false;
@@ -92,6 +96,14 @@ export async function addWallet(page: Page, options: WalletOptions): Promise<Tes
         wallet.signed.push(data);
         const { EIP712Domain: _domain, ...types } = data.types;
         return { result: await account.signTypedData({ domain: data.domain, types, primaryType: data.primaryType, message: data.message } as Parameters<typeof account.signTypedData>[0]) };
+      }
+      case 'personal_sign': {
+        const no = refused();
+        if (no !== undefined) return no;
+        const [raw, who] = params as [Hex, string];
+        if (who.toLowerCase() !== account.address.toLowerCase()) return { error: { code: 4100, message: 'Unknown account.' } };
+        wallet.messages.push(hexToString(raw));
+        return { result: await (options.signsWith === undefined ? account : privateKeyToAccount(options.signsWith)).signMessage({ message: { raw } }) };
       }
       case 'eth_sendTransaction': {
         const no = refused();

@@ -2,8 +2,11 @@
 
 use std::process::{Command, Output};
 
+use alloy::primitives::B256;
 use anyhow::Context as _;
 use lockstep_devnet::layout::Layout;
+use lockstep_devnet::process::{eventually, free_port};
+use lockstep_devnet::stack::{PATIENCE, Stack, StackOptions};
 
 const SERVICES: [&str; 3] = ["lockstep-keeper", "lockstep-indexer", "lockstep-api"];
 
@@ -69,6 +72,122 @@ fn configuration_errors_name_the_file_and_the_key() -> anyhow::Result<()> {
         );
         assert!(!said.contains("panicked"), "{program}: {said}");
     }
+    Ok(())
+}
+
+/// What failed, on what and what to do, and nothing of how the program is made.
+fn assert_reads_well(program: &str, output: &Output, names: &[&str]) {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{program}: {said}");
+    assert!(said.contains("error: "), "{program}: {said}");
+    for name in names {
+        assert!(said.contains(name), "{program} does not name {name}: {said}");
+    }
+    for inner in [
+        "backtrace",
+        "Error {",
+        "Os {",
+        "panicked",
+        ".rs:",
+        "std::",
+        "::main",
+    ] {
+        assert!(
+            !said.contains(inner),
+            "{program} shows a programmer's view ({inner}): {said}"
+        );
+    }
+}
+
+const VERBOSE: [(&str, &str); 2] = [("RUST_BACKTRACE", "1"), ("RUST_LIB_BACKTRACE", "1")];
+
+#[test]
+fn an_error_at_start_is_a_chain_of_causes() -> anyhow::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("some.toml");
+    let file = path.to_string_lossy().into_owned();
+    for (program, required) in [
+        (
+            "lockstep-keeper",
+            "journal = \"k.db\"\n[rpc]\nurls = [\"http://127.0.0.1:1\"]\n",
+        ),
+        (
+            "lockstep-indexer",
+            "store = \"sqlite://i.db\"\nlisten = \"127.0.0.1:0\"\n[rpc]\nurls = [\"http://127.0.0.1:1\"]\n",
+        ),
+        (
+            "lockstep-api",
+            "database_url = \"sqlite://i.db\"\nrpc_url = \"http://127.0.0.1:1\"\n",
+        ),
+    ] {
+        std::fs::write(
+            &path,
+            format!("deployment = \"/no/such/deployment.json\"\n{required}"),
+        )?;
+        let key = B256::repeat_byte(1).to_string();
+        let environment = [VERBOSE.as_slice(), &[("LOCKSTEP_KEEPER__KEY", key.as_str())]].concat();
+        let output = run(program, &["--config", &file], &environment)?;
+        let names = ["deployment", "/no/such/deployment.json", "because: No such file"];
+        assert_reads_well(program, &output, &names);
+
+        std::fs::write(&path, "rpc = 1\n")?;
+        let output = run(program, &["--config", &file], &environment)?;
+        assert_reads_well(program, &output, &["some.toml", "configuration"]);
+
+        // Who asked for JSON can parse the last words too.
+        let output = run(
+            program,
+            &["--log-format", "json", "--config", "/no/such.toml"],
+            &[],
+        )?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        let last = said.lines().last().unwrap_or_default();
+        assert!(last.contains("/no/such.toml"), "{program}: {said}");
+        if program != "lockstep-keeper" {
+            // The keeper's log filter is part of what could not be read, so its log has not begun.
+            let line: serde_json::Value = serde_json::from_str(last)?;
+            assert_eq!(
+                line.get("level").and_then(serde_json::Value::as_str),
+                Some("ERROR")
+            );
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_keeper_that_never_reached_an_endpoint_says_which() -> anyhow::Result<()> {
+    let stack = Stack::with(StackOptions {
+        keeper: false,
+        indexer: false,
+        api: false,
+        ..StackOptions::default()
+    })
+    .await?;
+    let mut services = stack.services.clone();
+    let port = free_port()?;
+    services.keeper_rpc = vec![format!("http://user:s3cr3t@127.0.0.1:{port}/s3cr3t").parse()?];
+    let program = services.keeper(&stack.layout, &stack.keeper_account)?;
+    let program = VERBOSE
+        .iter()
+        .fold(program, |program, (key, value)| program.environment(key, *value));
+    let keeper = program.start()?;
+    eventually("the keeper to wait", PATIENCE, async || {
+        let waits = keeper
+            .program()
+            .last_lines(50)
+            .contains("waiting for an RPC endpoint");
+        Ok(waits.then_some(()))
+    })
+    .await?;
+    let status = keeper.stop().await?;
+    let said = program.last_lines(50);
+    assert_eq!(status.code(), Some(1), "{said}");
+    let last = said.lines().skip_while(|line| !line.starts_with("error: "));
+    let last = last.collect::<Vec<_>>().join("\n");
+    assert!(last.contains("check `rpc.urls`"), "{said}");
+    assert!(last.contains(&format!("because: 127.0.0.1:{port}")), "{said}");
+    assert!(!said.contains("s3cr3t") && !last.contains("backtrace"), "{said}");
     Ok(())
 }
 

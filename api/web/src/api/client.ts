@@ -9,7 +9,7 @@ const BASE = '/api/v1';
 /** How long a reply may take before the page says that none came. */
 const TIMEOUT_MS = 20_000;
 
-type Method = 'get' | 'post';
+type Method = 'get' | 'post' | 'put' | 'delete';
 type PathWith<M extends Method> = {
   [P in keyof paths]: paths[P] extends Record<M, { responses: unknown }> ? P : never;
 }[keyof paths];
@@ -107,17 +107,29 @@ export async function get<P extends PathWith<'get'>>(
   return (await send(url(path, values, query), init, options.signal)) as Success<Operation<P, 'get'>>;
 }
 
+function sendBody(method: string, path: string, options: unknown): Promise<unknown> {
+  const { path: values, body, signal } = options as { path?: Record<string, unknown>; body?: unknown; signal?: AbortSignal };
+  const headers = { accept: 'application/json', ...(body === undefined ? {} : { 'content-type': 'application/json' }) };
+  return send(url(path, values), { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) }, signal);
+}
+
 export async function post<P extends PathWith<'post'>>(
   path: P,
   options: Options<Operation<P, 'post'>>,
 ): Promise<Success<Operation<P, 'post'>>> {
-  const { path: values, body } = options as { path?: Record<string, unknown>; body?: unknown };
-  const init: RequestInit = {
-    method: 'POST',
-    headers: { accept: 'application/json', 'content-type': 'application/json' },
-    body: JSON.stringify(body),
-  };
-  return (await send(url(path, values), init, options.signal)) as Success<Operation<P, 'post'>>;
+  return (await sendBody('POST', path, options)) as Success<Operation<P, 'post'>>;
+}
+
+export async function put<P extends PathWith<'put'>>(
+  path: P,
+  options: Options<Operation<P, 'put'>>,
+): Promise<Success<Operation<P, 'put'>>> {
+  return (await sendBody('PUT', path, options)) as Success<Operation<P, 'put'>>;
+}
+
+/** For what is answered by 204: nothing to read. */
+export async function remove<P extends PathWith<'delete'>>(path: P, options: Options<Operation<P, 'delete'>>): Promise<void> {
+  await sendBody('DELETE', path, options);
 }
 
 export function streamUrl(location: Location): string {

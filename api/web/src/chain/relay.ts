@@ -1,6 +1,7 @@
 /** What is signed here travels through the API to the keeper, which pays the gas. */
 import { getAddress, type Address, type Hex } from 'viem';
 import { ApiError, get, post, type Schemas } from '../api/client';
+import { rejectionWords } from '../units/rejections';
 import { signTypedData, type ConnectedWallet } from '../wallet/wallet';
 import { domainsOf, type Deployment } from './deployment';
 import { readChainTime, type Funding } from './read';
@@ -132,6 +133,14 @@ export class RelayRejected extends Error {
   override readonly name = 'RelayRejected';
 }
 
+/** What the keeper would not take in, in this page's words; everything else as it is. */
+function inWords(error: unknown): unknown {
+  const first = error instanceof ApiError && error.problem?.code === 'relay-refused' ? error.problem.errors?.[0] : undefined;
+  if (first === undefined) return error;
+  const { why, next } = rejectionWords(first.code, first.detail);
+  return new RelayRejected(`${why} ${next}`);
+}
+
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, ms);
@@ -160,12 +169,17 @@ export async function relay(
   told: (status: RelayStatus) => void,
   signal: AbortSignal,
 ): Promise<Included> {
-  let status = await send();
+  let status = await send().catch((error: unknown) => {
+    throw inWords(error);
+  });
   let failures = 0;
   for (;;) {
     told(status);
     if (status.state === 'included') return { transaction: status.transaction as Hex, block: status.block };
-    if (status.state === 'rejected') throw new RelayRejected(status.detail);
+    if (status.state === 'rejected') {
+      const { why, next } = rejectionWords(status.code, status.detail);
+      throw new RelayRejected(`${why} ${next}`);
+    }
     await pause(POLL_MS, signal);
     try {
       // The keeper may have lost it before it was written down; the same signature again does no harm.
@@ -175,7 +189,7 @@ export async function relay(
       signal.throwIfAborted();
       failures += 1;
       const lasting = error instanceof ApiError && error.status >= 400 && error.status < 500 && ![404, 408, 429].includes(error.status);
-      if (lasting || failures > 60) throw error;
+      if (lasting || failures > 60) throw inWords(error);
       await pause(Math.min(POLL_MS * failures, 5000), signal);
     }
   }

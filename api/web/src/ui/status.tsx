@@ -1,8 +1,10 @@
 import type { JSX } from 'preact';
 import { get, type Schemas } from '../api/client';
 import { useQuery, type Query } from '../api/query';
+import { stream, type Connection } from '../api/stream';
 import { useDeployment } from '../chain/deployment';
 import { duration, utc } from '../units/time';
+import { useStore } from '../store';
 import { chainName } from '../wallet/wallet';
 import { useNow } from './hooks';
 import { Alert, Check } from './icons';
@@ -16,11 +18,11 @@ export function useStatus(): Query<Status> {
 
 const WORDS: Readonly<Record<Health, string>> = { up: 'up', degraded: 'degraded', down: 'down', unknown: 'unknown' };
 
-function HealthMark({ of, detail }: { readonly of: Health; readonly detail?: string | null | undefined }): JSX.Element {
+function HealthMark({ of, detail, words }: { readonly of: Health; readonly detail?: string | null | undefined; readonly words?: string }): JSX.Element {
   const good = of === 'up';
   return (
     <span class={good ? 'gain' : of === 'unknown' ? '' : 'loss'} title={detail ?? undefined}>
-      {good ? <Check /> : <Alert />} {WORDS[of]}
+      {good ? <Check /> : <Alert />} {words ?? WORDS[of]}
       {detail && !good && <span class="sr">: {detail}</span>}
     </span>
   );
@@ -63,6 +65,19 @@ export function Alarms({ status }: { readonly status: Query<Status> }): JSX.Elem
   );
 }
 
+const CONNECTIONS: Readonly<Record<Connection, { readonly health: 'up' | 'degraded' | undefined; readonly words: string }>> = {
+  idle: { health: undefined, words: 'not needed on this page' },
+  connecting: { health: undefined, words: 'connecting…' },
+  live: { health: 'up', words: 'live' },
+  lost: { health: 'degraded', words: 'connection lost, trying again' },
+};
+
+/** Whether what is shown moves by itself. */
+function Updates(): JSX.Element {
+  const { health, words } = CONNECTIONS[useStore(stream().connection)];
+  return health === undefined ? <>{words}</> : <HealthMark of={health} words={words} />;
+}
+
 /** How the chain, the indexer and the API are: at the foot of every page. */
 export function StatusBar({ status }: { readonly status: Query<Status> }): JSX.Element {
   const { value: deployment } = useDeployment();
@@ -99,6 +114,12 @@ export function StatusBar({ status }: { readonly status: Query<Status> }): JSX.E
           <div>
             <dt>Keeper</dt>
             <dd>{data === undefined ? '…' : <HealthMark of={data.keeper.health} detail={data.keeper.detail} />}</dd>
+          </div>
+          <div>
+            <dt>Updates</dt>
+            <dd>
+              <Updates />
+            </dd>
           </div>
           <div>
             <dt>API</dt>

@@ -7,6 +7,7 @@ import type { AnnouncedWallet } from '../wallet/discovery';
 import { toWalletError } from '../wallet/errors';
 import { Key, Spinner } from './icons';
 import { Address, Dialog, Notice, shorten } from './parts';
+import { SessionMenu } from './session';
 
 const dialogOpen = createStore(false);
 
@@ -54,7 +55,14 @@ export function WalletDialog({ deployment }: { readonly deployment: Deployment |
   const close = (): void => dialogOpen.set(false);
   return (
     <Dialog title={wallet === undefined ? 'Connect a wallet' : 'Your wallet'} open={open} close={close}>
-      {wallet === undefined ? <WalletList done={close} /> : <Current wallet={wallet} deployment={deployment} close={close} />}
+      {wallet === undefined ? (
+        <>
+          <WalletList done={close} />
+          <SessionMenu wallet={undefined} deployment={deployment} />
+        </>
+      ) : (
+        <Current wallet={wallet} deployment={deployment} close={close} />
+      )}
     </Dialog>
   );
 }
@@ -81,6 +89,7 @@ function Current({ wallet, deployment, close }: { readonly wallet: ConnectedWall
           </dd>
         </div>
       </dl>
+      <SessionMenu wallet={wallet} deployment={deployment} />
       <div class="row">
         <a class="button small" href="/account" onClick={close}>
           My account

@@ -31,7 +31,7 @@ export function toWalletError(error: unknown): WalletError {
     case 4100:
       return new WalletError('The wallet has not allowed this page to use the account. Connect it again.');
     case 4200:
-      return new WalletError('The wallet does not support this request. It must be able to sign typed data (EIP-712).');
+      return new WalletError('The wallet does not support this request. It must be able to sign messages and typed data (EIP-191, EIP-712).');
     case 4900:
     case 4901:
       return new WalletError('The wallet is not connected to the network. Check it and try again.');

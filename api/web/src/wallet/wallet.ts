@@ -160,13 +160,9 @@ export async function switchChain(current: ConnectedWallet, chain: ChainToAdd): 
   }
 }
 
-/** `eth_signTypedData_v4`. */
-export async function signTypedData(current: ConnectedWallet, data: TypedData): Promise<Hex> {
+async function sign(current: ConnectedWallet, method: string, params: readonly unknown[]): Promise<Hex> {
   try {
-    const signature = await current.wallet.provider.request({
-      method: 'eth_signTypedData_v4',
-      params: [current.address, toWalletJson(data)],
-    });
+    const signature = await current.wallet.provider.request({ method, params });
     if (typeof signature !== 'string' || !/^0x([0-9a-fA-F]{2})+$/.test(signature)) {
       throw new WalletError('The wallet gave no signature.');
     }
@@ -174,6 +170,17 @@ export async function signTypedData(current: ConnectedWallet, data: TypedData): 
   } catch (error) {
     throw toWalletError(error);
   }
+}
+
+/** `eth_signTypedData_v4`. */
+export function signTypedData(current: ConnectedWallet, data: TypedData): Promise<Hex> {
+  return sign(current, 'eth_signTypedData_v4', [current.address, toWalletJson(data)]);
+}
+
+/** `personal_sign` (EIP-191). The text travels as bytes: some wallets take a plain text that looks like hex for bytes. */
+export function signMessage(current: ConnectedWallet, text: string): Promise<Hex> {
+  const bytes = [...new TextEncoder().encode(text)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  return sign(current, 'personal_sign', [`0x${bytes}`, current.address]);
 }
 
 /** `eth_sendTransaction`; fees are the wallet's to choose. */

@@ -1,0 +1,169 @@
+import type { JSX } from 'preact';
+import { useState } from 'preact/hooks';
+import { get, url, type Schemas } from '../../api/client';
+import { useQuery } from '../../api/query';
+import { SIZE, fromApi } from '../../units/amount';
+import { duration } from '../../units/time';
+import { CAUSES, outcomeWords } from '../../units/words';
+import { Explain } from '../../ui/explain';
+import { Ago, Bps, None, Price, Size, Time, Usdc } from '../../ui/figures';
+import { Blank, Failure, Tag, TransactionLink } from '../../ui/parts';
+import { Table, type Column } from '../../ui/table';
+
+type Account = Schemas['AccountWithResult'];
+type Fill = Schemas['Fill'];
+
+const FILLS = 25;
+
+interface Props {
+  readonly address: string;
+  readonly accounts: readonly Account[];
+  /** The owner's own name for the account in a vault. */
+  readonly labelOf: (vault: string) => string | undefined;
+  readonly turn: number;
+  readonly explorer: string | null | undefined;
+}
+
+export function Fills({ address, accounts, labelOf, turn, explorer }: Props): JSX.Element {
+  const [pages, setPages] = useState(1);
+  const [skipped, setSkipped] = useState(true);
+  const [vault, setVault] = useState('');
+  const filter = { skipped, ...(vault === '' ? {} : { vault }) };
+  const query = useQuery(
+    `${address}:${pages}:${String(skipped)}:${vault}:${turn}`,
+    async (signal) => {
+      const items: Fill[] = [];
+      let cursor: string | null | undefined;
+      for (let page = 0; page < pages; page += 1) {
+        const reply = await get('/api/v1/accounts/{address}/fills', { path: { address }, query: { ...filter, limit: FILLS, ...(cursor ? { cursor } : {}) }, signal });
+        items.push(...reply.items);
+        cursor = reply.next;
+        if (!cursor) break;
+      }
+      return { items, more: Boolean(cursor) };
+    },
+    { keep: true },
+  );
+  const rows = query.data?.items;
+  const names = new Map(accounts.map((account) => [account.strategyId, account.strategyName]));
+  const columns: readonly Column<Fill>[] = [
+    {
+      key: 'time',
+      label: 'Time',
+      title: true,
+      cell: (row) => (
+        <div>
+          <Time of={row.at.time} />
+          <div class="small quiet">
+            {labelOf(row.vault) ?? names.get(row.strategyId) ?? `strategy ${row.strategyId}`} · <TransactionLink hash={row.at.transaction} explorer={explorer} />
+          </div>
+        </div>
+      ),
+    },
+    { key: 'market', label: 'Market', cell: (row) => row.symbol },
+    {
+      key: 'outcome',
+      label: 'What happened',
+      cell: (row) => {
+        const words = row.outcome ? outcomeWords(row.outcome) : (CAUSES[row.cause] ?? outcomeWords(row.cause));
+        return (
+          <Tag {...(words.kind === 'held' ? { tone: 'warn' as const } : words.kind === 'moved' ? { tone: 'good' as const } : {})}>
+            <Explain tip={words.long}>{words.short}</Explain>
+          </Tag>
+        );
+      },
+    },
+    {
+      key: 'size',
+      label: 'Size',
+      numeric: true,
+      cell: (row) => (fromApi(row.sizeDelta, SIZE) === 0n ? <None why="not moved" /> : <Size of={row.sizeDelta} symbol={row.symbol} sign />),
+    },
+    {
+      key: 'price',
+      label: 'Price',
+      numeric: true,
+      cell: (row) =>
+        fromApi(row.sizeDelta, SIZE) === 0n ? (
+          <None why="not moved" />
+        ) : (
+          <div>
+            <Price of={row.fillPrice} />
+            <div class="small quiet">
+              <Bps of={row.slippageBps} /> off index
+            </div>
+          </div>
+        ),
+    },
+    {
+      key: 'delay',
+      label: 'Delay',
+      numeric: true,
+      cell: (row) => (row.delayMs === null || row.delayMs === undefined ? <None why="not from a disclosed signal" /> : duration(row.delayMs)),
+    },
+    { key: 'fee', label: 'Fees', numeric: true, cell: (row) => <Usdc of={row.fee} /> },
+    {
+      key: 'realised',
+      label: 'Realised',
+      numeric: true,
+      cell: (row) => <Usdc of={row.realised} coloured sign />,
+    },
+  ];
+  return (
+    <section class="section" aria-labelledby="fills">
+      <div class="spread">
+        <h2 id="fills">Every fill, and why there was none</h2>
+        <div class="row">
+          {accounts.length > 1 && (
+            <div class="box short">
+              <select aria-label="Account" value={vault} onChange={(event) => setVault(event.currentTarget.value)}>
+                <option value="">All accounts</option>
+                {accounts.map((account) => (
+                  <option key={account.id} value={account.vault}>
+                    {labelOf(account.vault) ?? account.strategyName}
+                  </option>
+                ))}
+              </select>
+            </div>
+          )}
+          <label class="check">
+            <input type="checkbox" checked={skipped} onChange={(event) => setSkipped(event.currentTarget.checked)} />
+            Show skipped
+          </label>
+          <a class="button small" href={url('/api/v1/accounts/{address}/fills.csv', { address }, filter)} download>
+            CSV
+          </a>
+        </div>
+      </div>
+      <div class="sheet">
+        {query.error !== undefined && (
+          <div class="pad">
+            <Failure error={query.error} retry={query.refresh} />
+          </div>
+        )}
+        {rows !== undefined && rows.length === 0 ? (
+          <Blank title="Nothing yet">
+            <p>The first batch that names your account appears here, with its price, or with the reason it left you alone.</p>
+          </Blank>
+        ) : (
+          !(query.error !== undefined && rows === undefined) && (
+            <div class="scroll">
+              <Table caption="Fills and skipped lines, newest first" columns={columns} rows={rows} rowKey={(row) => row.id} />
+            </div>
+          )
+        )}
+        {query.data?.more && (
+          <div class="more">
+            <span>{rows?.length} newest</span>
+            <button type="button" class="button small" onClick={() => setPages((before) => before + 1)}>
+              Show more
+            </button>
+          </div>
+        )}
+      </div>
+      <p class="small quiet foot-note">
+        Times are the block’s. {rows?.[0] && (<>The newest line is <Ago of={rows[0].at.time} />.</>)}
+      </p>
+    </section>
+  );
+}
