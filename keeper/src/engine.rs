@@ -25,11 +25,11 @@ use tokio::sync::{mpsc, watch as channel};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use crate::chain::{Head, Rpc, RpcError};
+use crate::chain::{Head, Rpc, RpcError, views};
 use crate::config::Pace;
 use crate::confirm::{News, Tracker};
 use crate::guard::{self, Limits, Sight, Verdict};
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Attestation, Journal, JournalError};
 use crate::plan::{self, Decision, GasModel, Sink as _, Why};
 use crate::relay::{self, Relay};
 use crate::source::{Change, Observation, Origin, Source};
@@ -160,6 +160,10 @@ pub struct Engine {
     relay: Relay,
     looked: Option<Instant>,
     refreshed: Instant,
+    /// Handed in, and not stored on the chain as far as is known.
+    attestations: BTreeMap<Pair, Attestation>,
+    /// Seconds after which the contract refuses a signal; read once.
+    max_signal_age: Option<u64>,
     watched: HashMap<(Address, AccountIndex), Instant>,
     last_checkpoint: HashMap<Address, u64>,
 }
@@ -198,6 +202,8 @@ impl Engine {
             relay,
             looked: None,
             refreshed: Instant::now(),
+            attestations: BTreeMap::new(),
+            max_signal_age: None,
             watched: HashMap::new(),
             last_checkpoint: HashMap::new(),
         }
@@ -230,6 +236,10 @@ impl Engine {
         mut commands: mpsc::Receiver<Command>,
         stop: CancellationToken,
     ) -> Result<(), EngineError> {
+        for attestation in self.journal.attestations().await? {
+            self.attestations
+                .insert((attestation.strategy, attestation.market), attestation);
+        }
         self.tracker.resend(&mut self.submitter).await?;
         let mut tick = tokio::time::interval(Duration::from_millis(self.pace.poll_ms));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -335,6 +345,7 @@ impl Engine {
         }
         if due {
             self.looked = Some(Instant::now());
+            self.attestations(head).await?;
             let pairs: Vec<Pair> = self
                 .book
                 .strategies
@@ -576,7 +587,8 @@ impl Engine {
         Ok(())
     }
 
-    /// A keeper-attested signal: signed with the keeper's key and sent with the accounts it moves.
+    /// A master's state that the keeper attests. It is written down before anything else, and attested until the chain
+    /// has stored it: the contract takes no signal without an account, and there may be none yet.
     ///
     /// # Errors
     /// As [`Self::look`].
@@ -587,7 +599,7 @@ impl Engine {
         leverage: Wad,
         observed_at: u64,
     ) -> Result<(), EngineError> {
-        let Some(known) = self.book.strategies.get_mut(&strategy) else {
+        let Some(known) = self.book.strategies.get(&strategy) else {
             warn!(strategy, "signal for an unknown strategy");
             return Ok(());
         };
@@ -595,7 +607,35 @@ impl Engine {
             warn!(strategy, "signal for a strategy whose venue proves itself");
             return Ok(());
         }
-        let Some(state) = known.markets.get_mut(usize::from(market)) else {
+        if known.markets.len() <= usize::from(market) {
+            warn!(strategy, market, "signal for an unknown market");
+            return Ok(());
+        }
+        let pair = (strategy, market);
+        if let Some(known) = self.attestations.get(&pair)
+            && known.observed_at > observed_at
+        {
+            warn!(strategy, market, observed_at, "signal is older than the last one");
+            return Ok(());
+        }
+        let attestation = Attestation {
+            strategy,
+            market,
+            leverage,
+            observed_at,
+            sequence: None,
+        };
+        self.journal.attest(&attestation).await?;
+        self.attestations.insert(pair, attestation);
+        let vaults = known.vaults.clone();
+        self.patience.forget(&vaults, market);
+        self.attest(pair, Some(Stopwatch::start())).await
+    }
+
+    /// Signs a state that was handed in and sends it with the accounts it moves.
+    async fn attest(&mut self, pair: Pair, watch: Option<Stopwatch>) -> Result<(), EngineError> {
+        let (strategy, market) = pair;
+        let Some(attestation) = self.attestations.get(&pair).cloned() else {
             return Ok(());
         };
         let journalled = self
@@ -603,17 +643,23 @@ impl Engine {
             .highest_sequence(strategy, market)
             .await?
             .unwrap_or(0);
+        let Some(state) = self
+            .book
+            .strategies
+            .get_mut(&strategy)
+            .and_then(|known| known.markets.get_mut(usize::from(market)))
+        else {
+            return Ok(());
+        };
         let sequence = state.sequence.max(journalled) + 1;
-        state.leverage = Some(leverage);
-        state.traded_at = observed_at;
-        let vaults = known.vaults.clone();
-        self.patience.forget(&vaults, market);
+        state.leverage = Some(attestation.leverage);
+        state.traded_at = attestation.observed_at;
         let signal = IMirrorEngine::Signal {
             strategyId: U256::from(strategy),
             market,
-            leverage: alloy::primitives::I256::try_from(leverage.0).unwrap_or_default(),
+            leverage: alloy::primitives::I256::try_from(attestation.leverage.0).unwrap_or_default(),
             sequence,
-            observedAt: observed_at,
+            observedAt: attestation.observed_at,
         };
         let signature = self
             .submitter
@@ -624,8 +670,77 @@ impl Engine {
             proof: 2,
             signature,
         };
-        let watch = Stopwatch::start();
-        self.act((strategy, market), Why::Trade, Some(watch), proof).await
+        if self.act(pair, Why::Trade, watch, proof).await?
+            && let Some(attestation) = self.attestations.get_mut(&pair)
+        {
+            attestation.sequence = Some(sequence);
+        }
+        Ok(())
+    }
+
+    /// What was handed in and is not stored on the chain yet: attested again once there is somebody to name, or once the
+    /// transaction that carried it has come to nothing.
+    async fn attestations(&mut self, head: Head) -> Result<(), EngineError> {
+        let pairs: Vec<Pair> = self.attestations.keys().copied().collect();
+        for pair in pairs {
+            let (strategy, market) = pair;
+            let Some(attestation) = self.attestations.get(&pair) else {
+                continue;
+            };
+            let Some(known) = self.book.strategies.get(&strategy) else {
+                continue;
+            };
+            let (sequence, observed_at) = (attestation.sequence, attestation.observed_at);
+            let stored = known
+                .markets
+                .get(usize::from(market))
+                .map_or(0, |state| state.sequence);
+            if sequence.is_some_and(|sequence| stored >= sequence) {
+                self.attestations.remove(&pair);
+                self.journal.attested(strategy, market, observed_at).await?;
+                continue;
+            }
+            let under_way = self.tracker.pending().any(|job| {
+                job.kind == "mirror"
+                    && job.market == Some(market)
+                    && job.vault.is_some_and(|vault| known.vaults.contains(&vault))
+            });
+            let nobody = !known.vaults.iter().any(|vault| {
+                self.book
+                    .vaults
+                    .get(vault)
+                    .is_some_and(|vault| !vault.accounts.is_empty())
+            });
+            if under_way || (nobody && !self.is_too_old(observed_at, head).await?) {
+                continue;
+            }
+            if self.is_too_old(observed_at, head).await? {
+                warn!(
+                    strategy,
+                    market,
+                    observed_at,
+                    "nobody was there to move while the signal was fresh; hand it in again"
+                );
+                self.attestations.remove(&pair);
+                self.journal.attested(strategy, market, observed_at).await?;
+                continue;
+            }
+            self.attest(pair, None).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether the contract refuses a signal for its age.
+    async fn is_too_old(&mut self, observed_at: u64, head: Head) -> Result<bool, EngineError> {
+        let most = match self.max_signal_age {
+            Some(most) => most,
+            None => {
+                let call = IMirrorEngine::MAX_SIGNAL_AGECall {};
+                let most = views::must(self.rpc.as_ref(), self.deployment.engine, call).await?;
+                *self.max_signal_age.insert(most)
+            }
+        };
+        Ok(observed_at.saturating_add(most.saturating_mul(1_000)) < head.timestamp.saturating_mul(1_000))
     }
 
     /// Brings a strategy's accounts to the master's state in one market.
@@ -634,27 +749,28 @@ impl Engine {
             Some(strategy) if strategy.source.is_some() => ProofPath::Venue,
             _ => ProofPath::Stored,
         };
-        self.act(pair, why, watch, proof).await
+        self.act(pair, why, watch, proof).await.map(|_| ())
     }
 
+    /// Gives whether anything was sent.
     async fn act(
         &mut self,
         pair: Pair,
         why: Why,
         watch: Option<Stopwatch>,
         proof: ProofPath,
-    ) -> Result<(), EngineError> {
+    ) -> Result<bool, EngineError> {
         let (id, market) = pair;
         let Some(strategy) = self.book.strategies.get(&id) else {
-            return Ok(());
+            return Ok(false);
         };
         let Some(state) = strategy.markets.get(usize::from(market)) else {
-            return Ok(());
+            return Ok(false);
         };
         // Nothing read, nothing known: the next look reads again. A stopped account's close needs no leverage, but the
         // batch that closes it does.
         let Some(leverage) = state.leverage else {
-            return Ok(());
+            return Ok(false);
         };
         let now = Instant::now();
         let sight = Sight {
@@ -679,7 +795,7 @@ impl Engine {
                 }
                 metrics::counter!("keeper_guard_total", "reason" => reason.label()).increment(1);
                 if matches!(verdict, Verdict::Hold(_)) {
-                    return Ok(());
+                    return Ok(false);
                 }
                 true
             }
@@ -689,7 +805,7 @@ impl Engine {
                 strategy = id,
                 market, "too many jobs under way; the next look goes on"
             );
-            return Ok(());
+            return Ok(false);
         }
         let busy: HashSet<Address> = self
             .tracker
@@ -706,20 +822,23 @@ impl Engine {
             reduce_only,
             tolerance_bps: self.pace.tolerance_bps,
         };
-        let orders = plan::plan(&view, why, &self.gas, |vault, account| {
+        let mut orders = plan::plan(&view, why, &self.gas, |vault, account| {
             busy.contains(&vault)
                 || patience.batch_waits(vault, market)
                 || patience.waits(vault, market, account)
         });
         let waits_for_a_batch = strategy.vaults.iter().any(|vault| busy.contains(vault));
+        if orders.is_empty() && matches!(proof, ProofPath::Signed { .. }) {
+            // Nobody to move now: named with one account, whoever it is, the signal is stored for those who come later.
+            orders.extend(plan::storing(&self.book, strategy, market, |vault| {
+                busy.contains(&vault) || patience.batch_waits(vault, market)
+            }));
+        }
         if orders.is_empty() {
-            if matches!(proof, ProofPath::Signed { .. }) {
-                warn!(strategy = id, market, %leverage, "nobody to move: the signal is not stored; attest it again later");
-            }
             if !waits_for_a_batch {
                 self.hot.remove(&pair);
             }
-            return Ok(());
+            return Ok(false);
         }
         let observed_at = if why == Why::Trade { state.traded_at } else { 0 };
         let decision = Decision {
@@ -746,7 +865,7 @@ impl Engine {
             // What could not be sent waits, and the looks try again.
             self.hot.remove(&pair);
         }
-        Ok(())
+        Ok(taken.sent > 0)
     }
 
     /// Follows what is in flight.

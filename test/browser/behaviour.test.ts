@@ -1,6 +1,4 @@
 /** How pages answer to a person, and to what goes wrong, with made-up data. */
-import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { CHAIN_ID } from './fixture/data';
@@ -102,19 +100,6 @@ describe('masters', () => {
     // Below 0.1 is what is called good; here next to nothing may move.
     expect(shifts.reduce((sum, { value }) => sum + value, 0), JSON.stringify(shifts)).toBeLessThan(0.02);
   });
-});
-
-test('the first page weighs little', async () => {
-  const files: string[] = [];
-  page.on('response', (response) => {
-    const { pathname } = new URL(response.url());
-    if (/\.(js|css)$/.test(pathname)) files.push(pathname);
-  });
-  await page.goto(fixture.url);
-  await page.locator('.spark path').first().waitFor({ state: 'attached' });
-  const sizes = await Promise.all(files.map(async (file) => (await stat(join(import.meta.dirname, `../../api/web/dist${file}.gz`))).size));
-  // Neither the chart nor the chain code is needed to see the list.
-  expect(sizes.reduce((sum, each) => sum + each, 0)).toBeLessThan(45_000);
 });
 
 describe('the NAV curve', () => {

@@ -149,6 +149,37 @@ describe.skipIf(url === undefined)('on a running stack', () => {
       watched.verify();
     });
 
+    test('signs in, names the account, and finds each request with its block', async () => {
+      const { page, wallet, watched } = person;
+      await page.goto(`${stack.url}/account`);
+      await page.getByRole('main').getByRole('button', { name: 'Sign in' }).click();
+      await page.getByText(/Signed in until/).waitFor();
+      expect(wallet.messages).toHaveLength(1);
+      expect(wallet.messages[0]).toContain(address);
+      const table = page.getByRole('table', { name: /Requests handed to the relay/ });
+      for (const kind of ['New bounds', 'Deposit and bounds']) {
+        const row = table.getByRole('row').filter({ hasText: kind });
+        await row.getByText('Done', { exact: true }).waitFor();
+        const text = (await row.textContent()) ?? '';
+        const [, block] = /Block (\d+)/.exec(text) ?? [];
+        const me = (await (await page.request.get(`${stack.url}/api/v1/me`)).json()) as Schemas['Me'];
+        const record = me.relays.find(({ last }) => last.state === 'included' && last.block === Number(block));
+        if (record?.last.state !== 'included') throw new Error(`no request in block ${block ?? '?'}`);
+        const receipt = await stack.chain.getTransactionReceipt({ hash: record.last.transaction as Hex });
+        expect([receipt.status, receipt.blockNumber]).toEqual(['success', BigInt(record.last.block)]);
+      }
+      await page.getByRole('button', { name: /^Name this account/ }).click();
+      await page.getByLabel('Your name for this account').fill('Browser test');
+      await page.keyboard.press('Enter');
+      await page.getByRole('heading', { level: 2, name: 'Browser test' }).waitFor();
+      await picture(page, 'flow-signed-in');
+      await page.getByRole('main').getByRole('button', { name: 'Sign out' }).click();
+      await page.getByRole('heading', { level: 2, name: strategy.name }).waitFor();
+      watched.expect(/\/api\/v1\/me|status of 401/);
+      expect((await page.request.get(`${stack.url}/api/v1/me`)).status()).toBe(401);
+      watched.verify();
+    });
+
     test('withdraws an amount, to nobody but themselves', async () => {
       const { page, wallet, watched } = person;
       await page.goto(`${stack.url}/account`);

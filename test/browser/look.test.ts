@@ -1,10 +1,9 @@
 /** How the pages look and behave with made-up data: no stack needed. What has to be true is in `flows.test.ts`. */
-import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CHAIN_ID } from './fixture/data';
 import { startFixture, type Fixture } from './fixture/server';
+import { accessible } from './support/axe';
 import { launch, open, picture, type SizeName, type ThemeName } from './support/browser';
 import { addWallet, connectWallet } from './support/wallet';
 
@@ -13,42 +12,19 @@ const KEY = '0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80'
 
 let browser: Browser;
 let fixture: Fixture;
-let axe: string;
 
 beforeAll(async () => {
   [browser, fixture] = await Promise.all([launch(), startFixture()]);
-  axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 });
 afterAll(async () => {
   await browser.close();
   await fixture.close();
 });
 
-interface Finding {
-  readonly id: string;
-  readonly help: string;
-  readonly nodes: readonly { readonly html: string; readonly failureSummary: string }[];
-}
-
-/** WCAG 2.2 AA, as far as a machine can tell. */
-async function accessible(page: Page): Promise<void> {
-  await page.evaluate(axe);
-  const findings = await page.evaluate(async () => {
-    const { axe: engine } = window as unknown as { axe: { run(options: unknown): Promise<{ violations: Finding[] }> } };
-    interface Finding {
-      id: string;
-      help: string;
-      nodes: { html: string; failureSummary: string }[];
-    }
-    const { violations } = await engine.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] });
-    return violations;
-  });
-  expect(findings.map((each: Finding) => `${each.id}: ${each.help}\n${each.nodes.map((node) => `  ${node.html}\n  ${node.failureSummary}`).join('\n')}`).join('\n')).toBe('');
-}
-
 const LOOKS: readonly (readonly [SizeName, ThemeName])[] = [
   ['desktop', 'light'],
   ['desktop', 'dark'],
+  ['tablet', 'light'],
   ['phone', 'light'],
   ['phone', 'dark'],
 ];

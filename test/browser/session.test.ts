@@ -142,7 +142,16 @@ describe('names', () => {
     await request('Rainy day money').first().waitFor();
     await page.getByRole('table', { name: /Fills/ }).getByText('Rainy day money').first().waitFor();
     await picture(page, 'session-named');
-    await page.reload();
+    // The focus is back where it came from, for who uses the keyboard.
+    await page.waitForFunction(() => document.activeElement?.textContent === 'Rename');
+    await page.goto(fixture.url);
+    await page.getByRole('row', { name: /North Sea Trend/ }).getByText('You follow this as “Rainy day money”').waitFor();
+    await page.goto(`${fixture.url}/strategies/1`);
+    await page.getByText('You follow this as “Rainy day money”').waitFor();
+    await page.goto(`${fixture.url}/strategies/2`);
+    await page.getByRole('heading', { level: 1, name: 'Carry & Patience' }).waitFor();
+    expect(await page.getByText('You follow this').count()).toBe(0);
+    await page.goto(`${fixture.url}/account`);
     await page.getByRole('heading', { level: 2, name: 'Rainy day money' }).waitFor();
     await page.getByRole('button', { name: 'Rename this account of North Sea Trend' }).click();
     await field.fill('');

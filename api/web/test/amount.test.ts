@@ -76,7 +76,7 @@ describe('showing', () => {
     expect(bpsPercent(1500)).toBe('15');
     expect(bpsMultiple(15_000)).toBe('1.5');
     expect(size(1_538_200_000_000_000_000n)).toBe('1.5382');
-    expect(size(31_800_000_000_000_000n)).toBe('0.0318');
+    expect(size(31_800_000_000_000_000n)).toBe('0.03180');
     expect(size(1n)).toBe('0.000000000000000001');
     expect(price(fromApi('91204.5', WAD))).toBe('91,204.50');
     expect(price(fromApi('2.51431', WAD))).toBe('2.5143');

@@ -193,6 +193,21 @@ pub struct SignalSeen {
     pub signature: Option<Bytes>,
 }
 
+/// A master's state that was handed in to be attested, and that the chain has not stored yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attestation {
+    /// Strategy.
+    pub strategy: u64,
+    /// Market.
+    pub market: u8,
+    /// Leverage.
+    pub leverage: Wad,
+    /// Unix ms.
+    pub observed_at: u64,
+    /// Sequence of the signed signal that carries it, once there is one.
+    pub sequence: Option<u64>,
+}
+
 /// Where a mined job lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Inclusion {
@@ -771,6 +786,71 @@ impl Journal {
         Ok(highest.map(unsigned))
     }
 
+    /// Writes down a state to be attested, in the place of an older one of the same market.
+    ///
+    /// # Errors
+    /// When it cannot be written; then it was not taken.
+    pub async fn attest(&self, attestation: &Attestation) -> Result<(), JournalError> {
+        let mut tx = self.begin().await?;
+        sqlx::query(
+            "INSERT OR REPLACE INTO attestations (strategy, market, leverage, observed_at, sequence) \
+             VALUES (?, ?, ?, ?, ?)",
+        )
+        .bind(signed(attestation.strategy))
+        .bind(attestation.market)
+        .bind(attestation.leverage.0.to_string())
+        .bind(signed(attestation.observed_at))
+        .bind(attestation.sequence.map(signed))
+        .execute(&mut *tx)
+        .await
+        .map_err(|e| self.error(e))?;
+        self.commit(tx).await
+    }
+
+    /// The chain has stored it, or never will.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn attested(&self, strategy: u64, market: u8, observed_at: u64) -> Result<(), JournalError> {
+        let mut tx = self.begin().await?;
+        sqlx::query("DELETE FROM attestations WHERE strategy = ? AND market = ? AND observed_at = ?")
+            .bind(signed(strategy))
+            .bind(market)
+            .bind(signed(observed_at))
+            .execute(&mut *tx)
+            .await
+            .map_err(|e| self.error(e))?;
+        self.commit(tx).await
+    }
+
+    /// States the chain has not stored yet, as far as is known.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn attestations(&self) -> Result<Vec<Attestation>, JournalError> {
+        let rows = sqlx::query("SELECT * FROM attestations")
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|e| self.error(e))?;
+        let error = |e| self.error(e);
+        rows.iter()
+            .map(|row| {
+                let leverage: String = row.try_get("leverage").map_err(error)?;
+                let leverage = leverage
+                    .parse()
+                    .map_err(|_| self.corrupt("a leverage is not a number"))?;
+                let sequence: Option<i64> = row.try_get("sequence").map_err(error)?;
+                Ok(Attestation {
+                    strategy: unsigned(row.try_get("strategy").map_err(error)?),
+                    market: row.try_get("market").map_err(error)?,
+                    leverage: Wad(leverage),
+                    observed_at: unsigned(row.try_get("observed_at").map_err(error)?),
+                    sequence: sequence.map(unsigned),
+                })
+            })
+            .collect()
+    }
+
     /// The newest `count` jobs and relayed items, oldest first, for a person.
     ///
     /// # Errors
@@ -889,6 +969,15 @@ async fn insert_signal(
     .bind(now)
     .execute(&mut **tx)
     .await?;
+    // A restart then knows which signal to look for on the chain.
+    sqlx::query("UPDATE attestations SET sequence = ? WHERE strategy = ? AND market = ? AND observed_at = ? AND ? IS NOT NULL")
+        .bind(seen.sequence.map(signed))
+        .bind(signed(seen.strategy))
+        .bind(seen.market)
+        .bind(signed(seen.observed_at))
+        .bind(seen.sequence.map(signed))
+        .execute(&mut **tx)
+        .await?;
     Ok(inserted.last_insert_rowid())
 }
 

@@ -165,31 +165,24 @@ const UNSURE: Forecast = Forecast {
     reduces: false,
 };
 
-fn forecast(view: &View<'_>, vault: &Vault, account: &Account) -> Forecast {
+/// What the target of an account follows from; `None` while a price or the vault's room is not known.
+#[must_use]
+pub fn sizing_of(
+    view: &View<'_>,
+    vault: &Vault,
+    account: &Account,
+) -> Option<(sizing::Batch, sizing::Holder)> {
     let price_of = |market| view.book.price(view.strategy, market);
-    let (Some(price), Some(head), Some(open_room)) = (
-        price_of(view.market),
-        view.book.head,
-        view.book.open_room(view.strategy, vault),
-    ) else {
-        return UNSURE;
-    };
-    let (Some(equity), Some(other)) = (
-        account.equity(price_of),
-        account.notional(Some(view.market), price_of),
-    ) else {
-        return UNSURE;
-    };
     let position = account.position(view.market);
     let terms = &view.strategy.terms;
     let batch = sizing::Batch {
-        price,
+        price: price_of(view.market)?,
         leverage: view.leverage,
-        time: head.timestamp,
+        time: view.book.head?.timestamp,
         max_leverage_bps: terms.max_leverage_bps,
         dead_band_bps: terms.dead_band_bps,
         min_trade: terms.min_trade,
-        open_room,
+        open_room: view.book.open_room(view.strategy, vault)?,
         reduce_only: view.reduce_only,
     };
     let holder = sizing::Holder {
@@ -201,10 +194,18 @@ fn forecast(view: &View<'_>, vault: &Vault, account: &Account) -> Forecast {
         max_turnover: account.max_turnover,
         expiry: account.expiry,
         size: position.size,
-        equity,
-        other,
+        equity: account.equity(price_of)?,
+        other: account.notional(Some(view.market), price_of)?,
         used: account.turnover(),
     };
+    Some((batch, holder))
+}
+
+fn forecast(view: &View<'_>, vault: &Vault, account: &Account) -> Forecast {
+    let Some((batch, holder)) = sizing_of(view, vault, account) else {
+        return UNSURE;
+    };
+    let position = holder.size;
     let (target, _) = sizing::order(&batch, &holder);
     let tolerance = i128::from(view.tolerance_bps);
     let shift =
@@ -212,11 +213,11 @@ fn forecast(view: &View<'_>, vault: &Vault, account: &Account) -> Forecast {
     let corners = [(0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)];
     let mut moves = corners.iter().map(|(by_equity, by_price)| {
         let batch = sizing::Batch {
-            price: Wad(shift(price.0, *by_price)),
+            price: Wad(shift(batch.price.0, *by_price)),
             ..batch
         };
         let holder = sizing::Holder {
-            equity: Usdc(shift(equity.0, *by_equity)),
+            equity: Usdc(shift(holder.equity.0, *by_equity)),
             ..holder
         };
         sizing::order(&batch, &holder).1.traded()
@@ -226,8 +227,8 @@ fn forecast(view: &View<'_>, vault: &Vault, account: &Account) -> Forecast {
     Forecast {
         might_move: any,
         surely_moves: all,
-        reduces: target.0.unsigned_abs() < position.size.0.unsigned_abs()
-            && (target.0 == 0 || target.0.signum() == position.size.0.signum()),
+        reduces: target.0.unsigned_abs() < position.0.unsigned_abs()
+            && (target.0 == 0 || target.0.signum() == position.0.signum()),
     }
 }
 
@@ -271,6 +272,31 @@ pub fn plan(
     }
     orders.sort_by_key(|order| !order.reduces);
     orders
+}
+
+/// A batch that moves nobody: the contract stores a signed signal only with an account named. `None` while a strategy
+/// has no account.
+#[must_use]
+pub fn storing(
+    book: &Book,
+    strategy: &Strategy,
+    market: MarketIndex,
+    skip: impl Fn(Address) -> bool,
+) -> Option<Order> {
+    strategy
+        .vaults
+        .iter()
+        .filter(|vault| !skip(**vault))
+        .find_map(|address| {
+            let (account, _) = book.vaults.get(address)?.accounts.first_key_value()?;
+            Some(Order {
+                vault: *address,
+                market,
+                accounts: BTreeSet::from([*account]),
+                // It is not counted as growth, since nobody is asked to grow.
+                reduces: true,
+            })
+        })
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ pub mod load;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Instant;
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::{Address, B256, U256};
 use lockstep_contracts::units::{Size, Usdc, Wad};
 
 use crate::chain::Head;
@@ -174,13 +174,23 @@ pub struct Position {
 /// 1e30: size (1e18) × price (1e18) → USDC (1e6).
 const SIZE_PRICE: i128 = 1_000_000_000_000_000_000_000_000_000_000;
 
+fn unit() -> U256 {
+    U256::from(SIZE_PRICE.unsigned_abs())
+}
+
+/// |`size`| × `price`: 1e36 = 1 USDC.
+fn product(size: Size, price: Wad) -> U256 {
+    U256::from(size.0.unsigned_abs()) * U256::from(price.0.unsigned_abs())
+}
+
 /// |`size`| at `price`, rounded up; saturates far above any real amount.
 #[must_use]
 pub fn notional(size: Size, price: Wad) -> Usdc {
-    let product = alloy::primitives::U256::from(size.0.unsigned_abs())
-        * alloy::primitives::U256::from(price.0.unsigned_abs());
-    let unit = alloy::primitives::U256::from(SIZE_PRICE.unsigned_abs());
-    Usdc((product.div_ceil(unit)).try_into().unwrap_or(i128::MAX))
+    Usdc(
+        (product(size, price).div_ceil(unit()))
+            .try_into()
+            .unwrap_or(i128::MAX),
+    )
 }
 
 impl Account {
@@ -196,18 +206,17 @@ impl Account {
         self.positions.values().any(|position| position.size.0 != 0)
     }
 
-    /// Margin and positions at `price`; `None` when a price is missing or a number is absurd.
+    /// Margin and positions at `price`, rounded down; `None` when a price is missing or a number is absurd. The chain
+    /// rounds price and funding of a position together, which gives at most 1e-6 USDC more for each position.
     pub fn equity(&self, price: impl Fn(MarketIndex) -> Option<Wad>) -> Option<Usdc> {
         let mut equity = self.margin.0;
         for (market, position) in &self.positions {
             let mut value = position.quote.0.checked_sub(position.funding.0)?;
-            if position.size.0 != 0 {
-                let notional = notional(position.size, price(*market)?).0;
-                value = value.checked_add(if position.size.0 > 0 {
-                    notional
-                } else {
-                    notional.checked_neg()?
-                })?;
+            if position.size.0 > 0 {
+                let worth = product(position.size, price(*market)?) / unit();
+                value = value.checked_add(worth.try_into().unwrap_or(i128::MAX))?;
+            } else if position.size.0 < 0 {
+                value = value.checked_sub(notional(position.size, price(*market)?).0)?;
             }
             equity = equity.checked_add(value)?;
         }
@@ -254,20 +263,21 @@ impl Book {
         self.vaults.values().map(|vault| vault.accounts.len()).sum()
     }
 
-    /// Room left for increases in a vault: its limit less what is open.
+    /// Room left for increases in a vault: its limit less what is open, as size × price: 1e36 = 1 USDC.
     #[must_use]
-    pub fn open_room(&self, strategy: &Strategy, vault: &Vault) -> Option<Usdc> {
-        let mut open = 0i128;
+    pub fn open_room(&self, strategy: &Strategy, vault: &Vault) -> Option<U256> {
+        let mut open = U256::ZERO;
         for (index, (long, short)) in vault.open.iter().enumerate() {
             if long.0 == 0 && short.0 == 0 {
                 continue;
             }
             let price = self.price(strategy, MarketIndex::try_from(index).ok()?)?;
             open = open
-                .checked_add(notional(*long, price).0)?
-                .checked_add(notional(*short, price).0)?;
+                .checked_add(product(*long, price))?
+                .checked_add(product(*short, price))?;
         }
-        Some(Usdc(strategy.terms.max_open.0.saturating_sub(open).max(0)))
+        let most = U256::from(strategy.terms.max_open.0.max(0).unsigned_abs()).checked_mul(unit())?;
+        Some(most.saturating_sub(open))
     }
 
     /// On-chain masters and the (strategy, market) pairs each one's trades in `venue_market` move.

@@ -6,8 +6,9 @@ import { chromium, type Browser, type BrowserContext, type Page } from 'playwrig
 export const ARTEFACTS = join(import.meta.dirname, '../artefacts');
 
 export const SIZES = {
-  desktop: { width: 1280, height: 900 },
-  phone: { width: 390, height: 844 },
+  desktop: { width: 1440, height: 900 },
+  tablet: { width: 768, height: 1024 },
+  phone: { width: 360, height: 780 },
 } as const;
 
 export type SizeName = keyof typeof SIZES;

@@ -3,12 +3,14 @@ import { useEffect, useId, useState } from 'preact/hooks';
 import { get, type Schemas } from '../api/client';
 import { useQuery } from '../api/query';
 import { useTopic } from '../api/stream';
+import { useMe, type Mine } from '../session/me';
 import { USDC, bpsMultiple, bpsPercent, format, fromApi } from '../units/amount';
 import { sortStrategies, type SortKey } from '../units/sort';
 import { Explain } from '../ui/explain';
-import { StatisticTip, StatisticValue, Usdc } from '../ui/figures';
+import { RoundUsdc, StatisticTip, StatisticValue, Usdc } from '../ui/figures';
 import { useTitle } from '../ui/hooks';
 import { Blank, Failure, shorten } from '../ui/parts';
+import { Followed } from '../ui/session';
 import { Sparkline } from '../ui/sparkline';
 import { Table, type Column, type Sort } from '../ui/table';
 
@@ -33,17 +35,18 @@ function Explained({ of, coloured, sign }: { readonly of: Statistic; readonly co
   );
 }
 
-const COLUMNS: readonly Column<Strategy>[] = [
+const columnsFor = (mine: Mine): readonly Column<Strategy>[] => [
   {
     key: 'name',
-    width: '22%',
+    width: '21%',
     label: 'Master',
     title: true,
     cell: (row) => (
       <div>
         <a class="lead" href={`/strategies/${row.id}`}>
           {row.name}
-        </a>
+        </a>{' '}
+        <Followed as={mine.followedAs(row.id)} />
         <div class="small quiet">
           {row.markets.map(({ symbol }) => symbol).join(', ')} · <code title={row.master}>{shorten(row.master)}</code>
         </div>
@@ -82,11 +85,11 @@ const COLUMNS: readonly Column<Strategy>[] = [
   },
   {
     key: 'equity',
-    width: '13%',
+    width: '14%',
     label: 'Under copy',
     numeric: true,
     sortable: true,
-    cell: (row) => <Usdc of={row.totalEquity} />,
+    cell: (row) => <RoundUsdc of={row.totalEquity} />,
   },
   {
     key: 'terms',
@@ -125,6 +128,7 @@ function matches(row: Strategy, words: string): boolean {
 export function Masters(): JSX.Element {
   useTitle('Masters');
   const searchId = useId();
+  const mine = useMe();
   const [words, setWords] = useState('');
   const [sort, setSort] = useState<{ readonly key: SortKey; readonly descending: boolean }>({ key: 'equity', descending: true });
   const [pages, setPages] = useState(1);
@@ -246,7 +250,7 @@ export function Masters(): JSX.Element {
             <div class="scroll">
               <Table
                 caption="Strategies that can be followed"
-                columns={COLUMNS}
+                columns={columnsFor(mine)}
                 rows={rows}
                 rowKey={(row) => row.id}
                 sort={sort satisfies Sort}

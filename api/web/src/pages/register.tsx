@@ -15,6 +15,11 @@ import { useTitle } from '../ui/hooks';
 import { Address, Failure, Loading, Notice, Progress, TransactionLink, type Step } from '../ui/parts';
 import { WalletGate } from '../ui/wallet';
 
+async function readUpTo(signal: AbortSignal): Promise<bigint> {
+  const { indexer } = await get('/api/v1/status', { signal });
+  return BigInt(indexer.cursor?.number ?? 0);
+}
+
 export function Register(): JSX.Element {
   useTitle('Become a master');
   const deployment = useDeployment();
@@ -107,7 +112,8 @@ function Form({ deployment, wallet }: { readonly deployment: Deployment; readonl
       setPhase('index');
       const controller = new AbortController();
       abort.current = controller;
-      await until(async () => (await get('/api/v1/strategies/{id}', { path: { id }, query: {}, signal: controller.signal })).id, controller.signal);
+      // The indexer says how far it has read; asking for the strategy before it is there would be answered by an error.
+      await until(async () => ((await readUpTo(controller.signal)) >= receipt.blockNumber ? true : undefined), controller.signal);
       setPhase('done');
       route(`/strategies/${id}`);
     } catch (reason) {

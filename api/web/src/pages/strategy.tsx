@@ -6,12 +6,14 @@ import { useQuery } from '../api/query';
 import { useTopic } from '../api/stream';
 import { NavChart } from '../chart/nav-chart';
 import { useDeployment } from '../chain/deployment';
-import { WAD, abs, bpsMultiple, bpsPercent, fromApi } from '../units/amount';
+import { useMe } from '../session/me';
+import { WAD, abs, bpsMultiple, bpsPercent, format, fromApi } from '../units/amount';
 import { duration } from '../units/time';
 import { PROOFS, outcomeWords } from '../units/words';
 import { Explain } from '../ui/explain';
 import { Ago, Bps, Fact, Leverage, None, Price, Size, StatisticFigure, Time, Usdc } from '../ui/figures';
 import { useTitle } from '../ui/hooks';
+import { Followed } from '../ui/session';
 import { Address, Blank, Dialog, Failure, Loading, Notice, Skeleton, Tag, TransactionLink } from '../ui/parts';
 import { Table, type Column } from '../ui/table';
 
@@ -75,6 +77,7 @@ interface ShownProps {
 function Shown({ id, strategy, span, setSpan }: ShownProps): JSX.Element {
   const [shard, setShard] = useState(0);
   const vault = strategy?.vaults[shard];
+  const mine = useMe();
   return (
     <>
       <div class="head">
@@ -92,11 +95,12 @@ function Shown({ id, strategy, span, setSpan }: ShownProps): JSX.Element {
                   <Explain tip={PROOFS[strategy.proof]?.long}>{PROOFS[strategy.proof]?.short ?? strategy.proof}</Explain>
                 </Tag>
                 <span>
-                  {strategy.followers} {strategy.followers === 1 ? 'follower' : 'followers'}
+                  {format(BigInt(strategy.followers), 0, { digits: 0 })} {strategy.followers === 1 ? 'follower' : 'followers'}
                 </span>
                 <span>
                   <Usdc of={strategy.totalEquity} /> under copy
                 </span>
+                <Followed as={mine.followedAs(id)} />
               </>
             )}
           </div>

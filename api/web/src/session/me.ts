@@ -11,6 +11,8 @@ export interface Mine extends Query<Me> {
   readonly signedIn: boolean;
   /** The owner's own name for the account in a vault. */
   readonly labelOf: (vault: string) => string | undefined;
+  /** What the owner follows a strategy as: the name given to the account, or an empty one; nothing when they do not. */
+  readonly followedAs: (strategyId: string) => string | undefined;
 }
 
 /** `address`: whose; without one, whoever is signed in. */
@@ -22,6 +24,10 @@ export function useMe(address?: string): Mine {
     ...query,
     signedIn,
     labelOf: (vault) => query.data?.accounts.find((account) => sameAddress(account.vault, vault))?.label ?? undefined,
+    followedAs: (strategyId) => {
+      const account = query.data?.accounts.find((each) => each.strategyId === strategyId && each.status === 'active');
+      return account === undefined ? undefined : (account.label ?? '');
+    },
   };
 }
 

@@ -45,6 +45,12 @@ export function Usdc(props: FigureProps): JSX.Element {
   );
 }
 
+/** For lists: from a million on, cents only make it harder to compare. The exact amount is in the title. */
+export function RoundUsdc({ of }: { readonly of: string | bigint }): JSX.Element {
+  const value = raw(of, amount.USDC);
+  return <Usdc of={value} {...(amount.abs(value) >= amount.pow10(amount.USDC + 6) ? { digits: 0 } : {})} />;
+}
+
 /** A share of one, shown in percent. */
 export function Percent(props: FigureProps): JSX.Element {
   const value = raw(props.of, amount.WAD);

@@ -6,7 +6,7 @@ import { messageOf, WalletError } from '../wallet/errors';
 import { chainName, type ConnectedWallet } from '../wallet/wallet';
 import { Time } from './figures';
 import { Key, Spinner } from './icons';
-import { Address, Notice } from './parts';
+import { Address, Notice, Tag } from './parts';
 
 interface Running {
   readonly busy: 'in' | 'out' | undefined;
@@ -101,6 +101,18 @@ export function SignedIn(): JSX.Element | null {
       </div>
       <Trouble error={error} />
     </div>
+  );
+}
+
+/** Marks a strategy that whoever is signed in follows, by the name they gave it. */
+export function Followed({ as }: { readonly as: string | undefined }): JSX.Element | null {
+  if (as === undefined) return null;
+  return (
+    <Tag tone="good">
+      <a class="lead" href="/account">
+        {as === '' ? 'You follow this' : `You follow this as “${as}”`}
+      </a>
+    </Tag>
   );
 }
 

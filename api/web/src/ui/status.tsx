@@ -65,17 +65,25 @@ export function Alarms({ status }: { readonly status: Query<Status> }): JSX.Elem
   );
 }
 
-const CONNECTIONS: Readonly<Record<Connection, { readonly health: 'up' | 'degraded' | undefined; readonly words: string }>> = {
-  idle: { health: undefined, words: 'not needed on this page' },
-  connecting: { health: undefined, words: 'connecting…' },
+const CONNECTIONS: Readonly<Record<Exclude<Connection, 'idle'>, { readonly health: Health; readonly words: string }>> = {
+  connecting: { health: 'unknown', words: 'connecting…' },
   live: { health: 'up', words: 'live' },
   lost: { health: 'degraded', words: 'connection lost, trying again' },
 };
 
-/** Whether what is shown moves by itself. */
-function Updates(): JSX.Element {
-  const { health, words } = CONNECTIONS[useStore(stream().connection)];
-  return health === undefined ? <>{words}</> : <HealthMark of={health} words={words} />;
+/** Whether what is shown moves by itself. Not every page has something that does. */
+function Updates(): JSX.Element | null {
+  const connection = useStore(stream().connection);
+  if (connection === 'idle') return null;
+  const { health, words } = CONNECTIONS[connection];
+  return (
+    <div>
+      <dt>Updates</dt>
+      <dd>
+        <HealthMark of={health} words={words} />
+      </dd>
+    </div>
+  );
 }
 
 /** How the chain, the indexer and the API are: at the foot of every page. */
@@ -116,18 +124,13 @@ export function StatusBar({ status }: { readonly status: Query<Status> }): JSX.E
             <dd>{data === undefined ? '…' : <HealthMark of={data.keeper.health} detail={data.keeper.detail} />}</dd>
           </div>
           <div>
-            <dt>Updates</dt>
-            <dd>
-              <Updates />
-            </dd>
-          </div>
-          <div>
             <dt>API</dt>
             <dd>
               {error !== undefined ? <HealthMark of="down" detail={error.message} /> : data === undefined ? '…' : <HealthMark of="up" />}
               {data !== undefined && error === undefined && ` ${data.version}`}
             </dd>
           </div>
+          <Updates />
         </dl>
         <span class="last">All times UTC</span>
       </div>

@@ -125,7 +125,7 @@ export function percent(ratio: bigint, options: Partial<Format> = {}): string {
 
 /** A base size: four decimals, or four significant digits below one. */
 export function size(value: bigint, options: Partial<Format> = {}): string {
-  return format(value, SIZE, { digits: significantDecimals(value, 4), trim: true, ...options });
+  return format(value, SIZE, { digits: significantDecimals(value, 4), ...options });
 }
 
 /** A price in USDC per base unit: two decimals from 100 on, more below. */

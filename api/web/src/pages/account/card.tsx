@@ -163,7 +163,7 @@ export function AccountCard({ account, wallet, deployment, mine, turn, refresh }
           ) : (
             <dl class="facts">
               <Fact label="Size of each move">
-                {mandate.mode === 'fixed' ? <Usdc of={mandate.fixedNotional} /> : `${bpsMultiple(mandate.ratioBps)}× the master’s leverage`}
+                {mandate.mode === 'fixed' ? <Usdc of={mandate.fixedNotional} /> : `${bpsMultiple(mandate.ratioBps)} × the master’s leverage`}
               </Fact>
               <Fact label="Most leverage">{bpsMultiple(mandate.maxLeverageBps)} ×</Fact>
               <Fact label="Most slippage">{bpsPercent(mandate.maxSlippageBps)} %</Fact>

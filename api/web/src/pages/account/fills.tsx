@@ -60,7 +60,7 @@ export function Fills({ address, accounts, labelOf, turn, explorer }: Props): JS
         </div>
       ),
     },
-    { key: 'market', label: 'Market', cell: (row) => row.symbol },
+    { key: 'market', label: 'Market', cell: (row) => <span class="nowrap">{row.symbol}</span> },
     {
       key: 'outcome',
       label: 'What happened',

@@ -23,8 +23,14 @@ export function NameAccount({ vault, label, strategyName, changed }: Props): JSX
   const id = useId();
   const problem = labelProblem(text);
 
+  const button = useRef<HTMLButtonElement>(null);
+  const wasOpen = useRef(false);
+
+  // The focus goes into the field, and back to where it came from.
   useEffect(() => {
     if (open) form.current?.querySelector('input')?.focus();
+    else if (wasOpen.current) button.current?.focus();
+    wasOpen.current = open;
   }, [open]);
 
   async function save(): Promise<void> {
@@ -45,6 +51,7 @@ export function NameAccount({ vault, label, strategyName, changed }: Props): JSX
   if (!open) {
     return (
       <button
+        ref={button}
         type="button"
         class="text"
         aria-label={`${label === undefined ? 'Name' : 'Rename'} this account of ${strategyName}`}
@@ -54,7 +61,7 @@ export function NameAccount({ vault, label, strategyName, changed }: Props): JSX
           setOpen(true);
         }}
       >
-        {label === undefined ? 'Name it' : 'Rename'}
+        {label === undefined ? 'Name this account' : 'Rename'}
       </button>
     );
   }

@@ -10,7 +10,7 @@ import { useMe } from '../../session/me';
 import { sameAddress, useSession } from '../../session/session';
 import type { ConnectedWallet } from '../../wallet/wallet';
 import { useTitle } from '../../ui/hooks';
-import { Address, Blank, Failure, Loading, Notice } from '../../ui/parts';
+import { Address, Blank, Failure, Loading, Notice, shorten } from '../../ui/parts';
 import { SignIn, SignedIn } from '../../ui/session';
 import { WalletList, useWallet } from '../../ui/wallet';
 import { AccountCard } from './card';
@@ -18,7 +18,6 @@ import { Fills } from './fills';
 import { Requests } from './requests';
 
 export function Account(): JSX.Element {
-  useTitle('My account');
   const { query } = useRoute();
   const wallet = useWallet();
   const deployment = useDeployment();
@@ -29,6 +28,7 @@ export function Account(): JSX.Element {
   const mine = wallet?.address ?? session?.address;
   const address = watched ?? (mine === undefined ? undefined : getAddress(mine));
   const own = wallet !== undefined && address !== undefined && getAddress(wallet.address) === address;
+  useTitle(own || watched === undefined ? 'My account' : `Account ${shorten(watched)}`);
   return (
     <>
       <div class="head">
