@@ -137,7 +137,7 @@ async fn gas(report: &mut impl FnMut(Figure)) -> anyhow::Result<()> {
             batch_gas(&stack, markets, followers, report).await?;
         }
     }
-    direct_gas(&stack, 50, report).await
+    direct_gas(&stack, report).await
 }
 
 /// What a batch cost, over all the transactions it was cut into.
@@ -338,45 +338,57 @@ fn outside_gas(call: &Value, own: &BTreeSet<Address>) -> u64 {
         .map_or(0, |calls| calls.iter().map(|call| outside_gas(call, own)).sum())
 }
 
-/// The same followers, each opening by themselves on the same exchange.
-async fn direct_gas(stack: &Stack, traders: u64, report: &mut impl FnMut(Figure)) -> anyhow::Result<()> {
+/// As many followers, each opening and then halving by themselves on the same exchange. Their trades do not depend on
+/// how many they are, so each size is the first so many of the largest.
+async fn direct_gas(stack: &Stack, report: &mut impl FnMut(Figure)) -> anyhow::Result<()> {
     let mut first = 0;
     let mut warm = 0;
-    stack.refresh_prices().await?;
-    let price = stack.venue.price(&stack.chain, "ETH-USD").await?;
-    let size = crate::venue::target_size(10_000, 1_000 * i128::from(USDC), price);
-    for index in 0..traders {
-        let trader = Account::new(key(&format!("bench trader {index}"))?);
-        stack.chain.give_ether(trader.address(), 1).await?;
+    for trader in 1..=SIZES.into_iter().max().unwrap_or(0) {
+        if trader % 100 == 1 {
+            // The exchange refuses a price that is too old.
+            stack.refresh_prices().await?;
+        }
+        let account = Account::new(key(&format!("bench trader {trader}"))?);
+        stack.chain.give_ether(account.address(), 1).await?;
         stack
             .venue
-            .fund_trader(&stack.chain, &trader, 1_000 * USDC)
+            .fund_trader(&stack.chain, &account, 1_000 * USDC)
             .await?;
-        for (gas, size) in [(&mut first, size), (&mut warm, size / 2)] {
-            let block = stack.venue.trade(&stack.chain, &trader, "ETH-USD", size).await?;
-            let receipts = stack
-                .chain
-                .provider()
-                .get_block_receipts(block.into())
-                .await?
-                .context("no such block")?;
-            let receipt = receipts.iter().find(|receipt| receipt.from == trader.address());
-            *gas += receipt.context("no receipt")?.gas_used;
+        let price = stack.venue.price(&stack.chain, "ETH-USD").await?;
+        // Every other one sells, so that the pool stays where it is.
+        let side = if trader % 2 == 0 { -10_000 } else { 10_000 };
+        let size = crate::venue::target_size(side, 1_000 * i128::from(USDC), price);
+        first += direct_trade(stack, &account, size).await?;
+        warm += direct_trade(stack, &account, size / 2).await?;
+        if SIZES.contains(&trader) {
+            for (state, gas) in [("first", first), ("warm", warm)] {
+                report(Figure::new(
+                    "direct_gas_per_follower",
+                    gas / trader,
+                    "gas",
+                    &[
+                        ("n", json!(trader)),
+                        ("state", json!(state)),
+                        ("markets", json!(1)),
+                    ],
+                ));
+            }
         }
     }
-    for (state, gas) in [("first", first), ("warm", warm)] {
-        report(Figure::new(
-            "direct_gas_per_follower",
-            gas / traders,
-            "gas",
-            &[
-                ("n", json!(traders)),
-                ("state", json!(state)),
-                ("markets", json!(1)),
-            ],
-        ));
-    }
     Ok(())
+}
+
+/// Gas of one trade of `trader`'s own.
+async fn direct_trade(stack: &Stack, trader: &Account, size: i128) -> anyhow::Result<u64> {
+    let block = stack.venue.trade(&stack.chain, trader, "ETH-USD", size).await?;
+    let receipts = stack
+        .chain
+        .provider()
+        .get_block_receipts(block.into())
+        .await?
+        .context("no such block")?;
+    let receipt = receipts.iter().find(|receipt| receipt.from == trader.address());
+    Ok(receipt.context("no receipt")?.gas_used)
 }
 
 // --------------------------------------------------------------------------------------------------------- latency
