@@ -21,7 +21,7 @@ use lockstep_contracts::deployment::Deployment;
 use lockstep_contracts::digest::Domains;
 use lockstep_contracts::fills::decode_fills;
 use lockstep_contracts::units::Wad;
-use tokio::sync::{mpsc, watch as channel};
+use tokio::sync::{mpsc, oneshot, watch as channel};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
@@ -62,6 +62,36 @@ impl From<SubmitError> for EngineError {
     }
 }
 
+/// A master's state as somebody the keeper trusts saw it.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen {
+    /// Strategy.
+    pub strategy: StrategyId,
+    /// Market.
+    pub market: MarketIndex,
+    /// The master's leverage.
+    pub leverage: Wad,
+    /// Unix ms at which the master's state was seen.
+    pub observed_at: u64,
+}
+
+/// Why a signal is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SignalRefused {
+    /// No such strategy, as far as this keeper has read the chain.
+    #[error("no strategy has this id")]
+    UnknownStrategy,
+    /// The strategy's master trades on the chain: the contract reads the position there, and nobody attests it.
+    #[error("the strategy's master is read from the exchange by the contract")]
+    ProvenByVenue,
+    /// The strategy has fewer markets.
+    #[error("the strategy has no market of this index")]
+    UnknownMarket,
+    /// A later state of the same market was taken before.
+    #[error("a signal with a later observedAt was taken before")]
+    Superseded,
+}
+
 /// What other tasks ask of the loop.
 #[derive(Debug)]
 pub enum Command {
@@ -69,14 +99,10 @@ pub enum Command {
     Relay,
     /// A keeper-attested signal for a strategy without an on-chain source.
     Signal {
-        /// Strategy.
-        strategy: StrategyId,
-        /// Market.
-        market: MarketIndex,
-        /// The master's leverage.
-        leverage: Wad,
-        /// Unix ms at which the master's state was seen.
-        observed_at: u64,
+        /// What was seen.
+        seen: Seen,
+        /// Hears whether it is written down.
+        answer: oneshot::Sender<Result<(), SignalRefused>>,
     },
 }
 
@@ -267,9 +293,7 @@ impl Engine {
                 Some(command) = commands.recv() => {
                     match command {
                         Command::Relay => survive(self.relays().await)?,
-                        Command::Signal { strategy, market, leverage, observed_at } => {
-                            survive(self.on_signal(strategy, market, leverage, observed_at).await)?;
-                        }
+                        Command::Signal { seen, answer } => survive(self.on_signal(seen, answer).await)?,
                     }
                     false
                 }
@@ -587,49 +611,55 @@ impl Engine {
         Ok(())
     }
 
-    /// A master's state that the keeper attests. It is written down before anything else, and attested until the chain
-    /// has stored it: the contract takes no signal without an account, and there may be none yet.
-    ///
-    /// # Errors
-    /// As [`Self::look`].
-    pub async fn on_signal(
+    /// A master's state that the keeper attests. It is written down before anything else, also before who handed it in
+    /// hears that it was taken, and attested until the chain has stored it: the contract takes no signal without an
+    /// account, and there may be none yet.
+    async fn on_signal(
         &mut self,
-        strategy: StrategyId,
-        market: MarketIndex,
-        leverage: Wad,
-        observed_at: u64,
+        seen: Seen,
+        answer: oneshot::Sender<Result<(), SignalRefused>>,
     ) -> Result<(), EngineError> {
-        let Some(known) = self.book.strategies.get(&strategy) else {
-            warn!(strategy, "signal for an unknown strategy");
+        let taken = self.take_signal(seen).await?;
+        // Who asked may have stopped listening: the signal counts all the same.
+        let _ = answer.send(taken);
+        if let Err(refused) = taken {
+            warn!(strategy = seen.strategy, market = seen.market, observed_at = seen.observed_at, %refused, "signal not taken");
             return Ok(());
+        }
+        let pair = (seen.strategy, seen.market);
+        if let Some(known) = self.book.strategies.get(&seen.strategy) {
+            self.patience.forget(&known.vaults, seen.market);
+        }
+        self.attest(pair, Some(Stopwatch::start())).await
+    }
+
+    /// Checks a signal and writes it down.
+    async fn take_signal(&mut self, seen: Seen) -> Result<Result<(), SignalRefused>, EngineError> {
+        let Some(known) = self.book.strategies.get(&seen.strategy) else {
+            return Ok(Err(SignalRefused::UnknownStrategy));
         };
         if known.source.is_some() {
-            warn!(strategy, "signal for a strategy whose venue proves itself");
-            return Ok(());
+            return Ok(Err(SignalRefused::ProvenByVenue));
         }
-        if known.markets.len() <= usize::from(market) {
-            warn!(strategy, market, "signal for an unknown market");
-            return Ok(());
+        if known.markets.len() <= usize::from(seen.market) {
+            return Ok(Err(SignalRefused::UnknownMarket));
         }
-        let pair = (strategy, market);
+        let pair = (seen.strategy, seen.market);
         if let Some(known) = self.attestations.get(&pair)
-            && known.observed_at > observed_at
+            && known.observed_at > seen.observed_at
         {
-            warn!(strategy, market, observed_at, "signal is older than the last one");
-            return Ok(());
+            return Ok(Err(SignalRefused::Superseded));
         }
         let attestation = Attestation {
-            strategy,
-            market,
-            leverage,
-            observed_at,
+            strategy: seen.strategy,
+            market: seen.market,
+            leverage: seen.leverage,
+            observed_at: seen.observed_at,
             sequence: None,
         };
         self.journal.attest(&attestation).await?;
         self.attestations.insert(pair, attestation);
-        let vaults = known.vaults.clone();
-        self.patience.forget(&vaults, market);
-        self.attest(pair, Some(Stopwatch::start())).await
+        Ok(Ok(()))
     }
 
     /// Signs a state that was handed in and sends it with the accounts it moves.

@@ -16,17 +16,19 @@ use lockstep_contracts::relay::{RelayState, RelayStatus, SignedIntent, SignedMan
 use lockstep_contracts::units::Wad;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 
 use super::validate::{ValidateError, Validator};
-use crate::engine::{Command, Health};
+use crate::engine::{Command, Health, Seen, SignalRefused};
 use crate::journal::{Journal, JournalError};
 
 /// Bodies are a few kilobytes; a contract account's signature may be larger.
 const MAX_BODY: usize = 64 * 1024;
 /// A look older than this means that the keeper does not keep up.
 const READY_AGE: Duration = Duration::from_secs(30);
+/// How long a signal may take to be written down before nothing is said of it.
+const SIGNAL_WAIT: Duration = Duration::from_secs(5);
 
 /// What the door needs.
 #[derive(Clone)]
@@ -218,27 +220,47 @@ async fn status(State(door): State<Door>, Path(id): Path<String>) -> Result<Json
         .ok_or_else(|| Failure::new(StatusCode::NOT_FOUND, "unknown-item", "nothing with this id"))
 }
 
-/// Only with a token: what comes in here is attested by the keeper's key.
+/// Only with a token: what comes in here is attested by the keeper's key. 202 means that it is written down.
 async fn signal(State(door): State<Door>, body: Bytes) -> Result<StatusCode, Failure> {
     if door.token.is_none() {
         let detail = "signals are taken only by a keeper that has a token";
         return Err(Failure::new(StatusCode::FORBIDDEN, "signals-off", detail));
     }
     let attest: Attest = parse(&body)?;
-    let command = Command::Signal {
+    let (answer, taken) = oneshot::channel();
+    let seen = Seen {
         strategy: attest.strategy_id,
         market: attest.market,
         leverage: attest.leverage,
         observed_at: attest.observed_at,
     };
-    door.commands.try_send(command).map_err(|_| {
-        Failure::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "busy",
-            "the keeper is busy; send it again",
-        )
-    })?;
-    Ok(StatusCode::ACCEPTED)
+    door.commands
+        .try_send(Command::Signal { seen, answer })
+        .map_err(|_| unavailable("busy", "the keeper is busy; send it again"))?;
+    match tokio::time::timeout(SIGNAL_WAIT, taken).await {
+        Ok(Ok(Ok(()))) => Ok(StatusCode::ACCEPTED),
+        Ok(Ok(Err(refused))) => Err(refused.into()),
+        Ok(Err(_)) | Err(_) => Err(unavailable(
+            "unknown",
+            "the keeper may or may not have taken it; sending the same signal again is safe",
+        )),
+    }
+}
+
+fn unavailable(code: &str, detail: &str) -> Failure {
+    Failure::new(StatusCode::SERVICE_UNAVAILABLE, code, detail)
+}
+
+impl From<SignalRefused> for Failure {
+    fn from(refused: SignalRefused) -> Self {
+        let (status, code) = match refused {
+            SignalRefused::UnknownStrategy => (StatusCode::UNPROCESSABLE_ENTITY, "unknown-strategy"),
+            SignalRefused::ProvenByVenue => (StatusCode::UNPROCESSABLE_ENTITY, "proven-by-venue"),
+            SignalRefused::UnknownMarket => (StatusCode::UNPROCESSABLE_ENTITY, "unknown-market"),
+            SignalRefused::Superseded => (StatusCode::CONFLICT, "superseded"),
+        };
+        Self::new(status, code, refused.to_string())
+    }
 }
 
 async fn healthz(State(door): State<Door>) -> Json<Health> {

@@ -3,7 +3,7 @@
 use alloy::primitives::{B256, U256};
 use anyhow::Context as _;
 use lockstep_contracts::bindings::{IMirrorEngine, IStrategyVault};
-use lockstep_contracts::relay::{Mandate, RelayState, RelayStatus};
+use lockstep_contracts::relay::{Mandate, RelayState, RelayStatus, SignedMandate};
 use lockstep_devnet::chain::TRANSACTION_GAS_LIMIT;
 use lockstep_devnet::followers::{Follower, follow_call};
 use lockstep_devnet::process::eventually;
@@ -16,11 +16,20 @@ pub(crate) const ETH: &str = "ETH-USD";
 /// What the local stack gives the keeper.
 const KEEPER_TOKEN: &str = "local-relay-token-of-the-development-stack";
 
-pub(crate) async fn keeper_with(configuration: &str) -> anyhow::Result<Stack> {
+/// A stack with nothing but a keeper.
+pub(crate) async fn keeper_only(options: StackOptions) -> anyhow::Result<Stack> {
     Stack::with(StackOptions {
         keeper: true,
         indexer: false,
         api: false,
+        ..options
+    })
+    .await
+}
+
+/// The same, with a keeper that looks often.
+pub(crate) async fn keeper_with(configuration: &str) -> anyhow::Result<Stack> {
+    keeper_only(StackOptions {
         keeper_extra: format!("[pace]\npoll_ms = 100\nlook_seconds = 1\n{configuration}"),
         ..StackOptions::default()
     })
@@ -75,22 +84,43 @@ pub(crate) async fn looked_again(stack: &Stack, blocks: u64) -> anyhow::Result<(
     .await
 }
 
+/// Where a relayed item stands; nothing while the door is shut or does not know it.
+async fn status(stack: &Stack, id: B256) -> anyhow::Result<Option<RelayStatus>> {
+    let url = stack.services.keeper_url()?.join(&format!("v1/relay/{id}"))?;
+    match reqwest::Client::new()
+        .get(url)
+        .bearer_auth(KEEPER_TOKEN)
+        .send()
+        .await
+    {
+        Ok(answer) if answer.status().is_success() => Ok(Some(answer.json().await?)),
+        _ => Ok(None),
+    }
+}
+
+/// Waits until a relayed item is in a block or refused.
+pub(crate) async fn settled(stack: &Stack, id: B256) -> anyhow::Result<RelayState> {
+    eventually("a relayed item to be settled", PATIENCE, async || {
+        Ok(status(stack, id)
+            .await?
+            .map(|status| status.state)
+            .filter(|state| matches!(state, RelayState::Included { .. } | RelayState::Rejected { .. })))
+    })
+    .await
+}
+
+/// Hands a mandate to the keeper.
+pub(crate) async fn relay(stack: &Stack, signed: &SignedMandate) -> anyhow::Result<B256> {
+    let (code, body) = post(stack, "v1/relay/mandate", signed).await?;
+    anyhow::ensure!(code == 202, "{code}: {body}");
+    Ok(serde_json::from_value::<RelayStatus>(body)?.id)
+}
+
 /// Relays the mandate through the keeper and waits for the chain. Gives the account.
 pub(crate) async fn follow(stack: &Stack, follower: &Follower, mandate: Mandate) -> anyhow::Result<u32> {
     let vault = IStrategyVault::new(mandate.strategy, stack.chain.provider());
     let signed = stack.sign_funded(follower, mandate).await?;
-    let (code, body) = post(stack, "v1/relay/mandate", &signed).await?;
-    anyhow::ensure!(code == 202, "{code}: {body}");
-    let id: B256 = serde_json::from_value::<RelayStatus>(body)?.id;
-    let state = eventually("a mandate to be settled", PATIENCE, async || {
-        let status: RelayStatus = serde_json::from_value(get(stack, &format!("v1/relay/{id}")).await?)?;
-        let settled = matches!(
-            status.state,
-            RelayState::Included { .. } | RelayState::Rejected { .. }
-        );
-        Ok(settled.then_some(status.state))
-    })
-    .await?;
+    let state = settled(stack, relay(stack, &signed).await?).await?;
     anyhow::ensure!(matches!(state, RelayState::Included { .. }), "{state:?}");
     Ok(vault.accountOf(follower.address()).call().await?)
 }

@@ -1,7 +1,8 @@
-//! The keeper on a local chain with the real exchange: what it does unasked, what it attests, and whether it computes
-//! what the contract computes.
+//! The keeper on a local chain with the real exchange: whom it moves, what it does unasked, what it attests, and whether
+//! it computes what the contract computes.
 
 mod common;
+mod copying;
 mod forced;
 mod gas;
 mod journal;

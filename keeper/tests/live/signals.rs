@@ -9,6 +9,7 @@ use lockstep_devnet::genesis::Role;
 use lockstep_devnet::masters::MASTERS;
 use lockstep_devnet::process::eventually;
 use lockstep_devnet::stack::{PATIENCE, Stack};
+use serde_json::Value;
 
 use crate::common::{ETH, follow, keeper_with, log, looked_again, post};
 
@@ -148,5 +149,30 @@ async fn a_signal_that_moves_nobody_is_stored_for_who_comes_later() -> anyhow::R
         "nothing is repeated: {}",
         log(&stack)?
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_signal_is_refused_before_it_is_taken_or_not_at_all() -> anyhow::Result<()> {
+    let stack = keeper_with("").await?;
+    let strategy = register(&stack).await?;
+    looked_again(&stack, 3).await?;
+    let id = u64::try_from(strategy.id)?;
+    let followed_on_chain = stack.master(0).await?.strategy.id;
+    let now = stack.chain.time().await? * 1_000;
+    for (strategy, market, observed_at, wanted) in [
+        (999, 0, now, (422, "unknown-strategy")),
+        (followed_on_chain, 0, now, (422, "proven-by-venue")),
+        (id, 9, now, (422, "unknown-market")),
+        (id, 0, now, (202, "")),
+        (id, 0, now - 1, (409, "superseded")),
+    ] {
+        let body = serde_json::json!({
+            "strategyId": strategy, "market": market, "leverage": "1", "observedAt": observed_at,
+        });
+        let (status, answer) = post(&stack, "v1/signal", &body).await?;
+        let code = answer.get("code").and_then(Value::as_str).unwrap_or_default();
+        assert_eq!((status, code), wanted, "{answer}");
+    }
     Ok(())
 }

@@ -1,12 +1,12 @@
-//! The keeper on a local chain with the real exchange behind it.
+//! Followers are moved with their master, through relays, restarts, reorganisations and faulty endpoints.
 
 use std::time::Duration;
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::Address;
 use alloy::providers::Provider as _;
 use anyhow::Context as _;
 use lockstep_contracts::bindings::{IMasterRegistry, IMirrorEngine, IStrategyVault};
-use lockstep_contracts::relay::{Intent, RelayState, RelayStatus, SignedIntent, SignedMandate};
+use lockstep_contracts::relay::{Intent, RelayState, SignedIntent, SignedMandate};
 use lockstep_devnet::chain::wall_clock;
 use lockstep_devnet::followers::{Follower, wide_mandate};
 use lockstep_devnet::genesis::Role;
@@ -14,87 +14,15 @@ use lockstep_devnet::masters::MASTERS;
 use lockstep_devnet::process::eventually;
 use lockstep_devnet::proxy::Faults;
 use lockstep_devnet::stack::{Master, PATIENCE, Stack, StackOptions};
-use serde::Serialize;
 use serde_json::Value;
 
-const ETH: &str = "ETH-USD";
-/// What the local stack gives the keeper.
-const KEEPER_TOKEN: &str = "local-relay-token-of-the-development-stack";
+use crate::common::{ETH, follow, keeper_only, post, relay, settled};
 
-async fn keeper_only(options: StackOptions) -> anyhow::Result<Stack> {
-    Stack::with(StackOptions {
-        keeper: true,
-        indexer: false,
-        api: false,
-        ..options
-    })
-    .await
-}
-
-async fn post<T: Serialize + Sync>(stack: &Stack, path: &str, body: &T) -> anyhow::Result<(u16, Value)> {
-    let url = stack.services.keeper_url()?.join(path)?;
-    eventually(
-        "the keeper's door",
-        PATIENCE,
-        async || match reqwest::Client::new()
-            .post(url.clone())
-            .bearer_auth(KEEPER_TOKEN)
-            .json(body)
-            .send()
-            .await
-        {
-            Ok(answer) => Ok(Some((
-                answer.status().as_u16(),
-                answer.json().await.unwrap_or_default(),
-            ))),
-            Err(error) if error.is_connect() => Ok(None),
-            Err(error) => Err(error.into()),
-        },
-    )
-    .await
-}
-
-async fn status(stack: &Stack, id: B256) -> anyhow::Result<Option<RelayStatus>> {
-    let url = stack.services.keeper_url()?.join(&format!("v1/relay/{id}"))?;
-    match reqwest::Client::new()
-        .get(url)
-        .bearer_auth(KEEPER_TOKEN)
-        .send()
-        .await
-    {
-        Ok(answer) if answer.status().is_success() => Ok(Some(answer.json().await?)),
-        _ => Ok(None),
-    }
-}
-
-async fn settled(stack: &Stack, id: B256) -> anyhow::Result<RelayState> {
-    eventually("a relayed item to be settled", PATIENCE, async || {
-        Ok(status(stack, id)
-            .await?
-            .map(|status| status.state)
-            .filter(|state| matches!(state, RelayState::Included { .. } | RelayState::Rejected { .. })))
-    })
-    .await
-}
-
-async fn relay(stack: &Stack, signed: &SignedMandate) -> anyhow::Result<B256> {
-    let (code, body) = post(stack, "v1/relay/mandate", signed).await?;
-    anyhow::ensure!(code == 202, "{code}: {body}");
-    Ok(serde_json::from_value::<RelayStatus>(body)?.id)
-}
-
-async fn follow(stack: &Stack, master: &Master, index: u64, deposit: u64) -> anyhow::Result<(Follower, u32)> {
+async fn join(stack: &Stack, master: &Master, index: u64, deposit: u64) -> anyhow::Result<(Follower, u32)> {
     let follower = stack.follower(index)?;
     let mandate = stack.mandate(&follower, master, deposit);
-    let signed = stack.sign_funded(&follower, mandate).await?;
-    let id = relay(stack, &signed).await?;
-    let state = settled(stack, id).await?;
-    anyhow::ensure!(matches!(state, RelayState::Included { .. }), "{state:?}");
-    let vault = IStrategyVault::new(master.vault, stack.chain.provider());
-    Ok((
-        follower.clone(),
-        vault.accountOf(follower.address()).call().await?,
-    ))
+    let account = follow(stack, &follower, mandate).await?;
+    Ok((follower, account))
 }
 
 async fn size(stack: &Stack, master: &Master, account: u32) -> anyhow::Result<i128> {
@@ -130,14 +58,14 @@ async fn batches(stack: &Stack, master: &Master) -> anyhow::Result<usize> {
 async fn a_follower_is_moved_with_the_master_and_stops() -> anyhow::Result<()> {
     let stack = keeper_only(StackOptions::default()).await?;
     let master = stack.master(0).await?;
-    let (follower, account) = follow(&stack, &master, 1, 1_000).await?;
+    let (follower, account) = join(&stack, &master, 1, 1_000).await?;
     master.trade(&stack, ETH, 20_000).await?;
     at_leverage(&stack, &master, account, 20_000).await?;
     master.trade(&stack, ETH, -10_000).await?;
     at_leverage(&stack, &master, account, -10_000).await?;
 
     // Who joins late is brought to the master's present state at once.
-    let (_, late) = follow(&stack, &master, 2, 2_000).await?;
+    let (_, late) = join(&stack, &master, 2, 2_000).await?;
     at_leverage(&stack, &master, late, -10_000).await?;
 
     let stop = Intent::Stop {
@@ -164,7 +92,7 @@ async fn a_follower_is_moved_with_the_master_and_stops() -> anyhow::Result<()> {
 async fn killed_and_restarted_it_goes_to_the_last_state_and_repeats_nothing() -> anyhow::Result<()> {
     let mut stack = keeper_only(StackOptions::default()).await?;
     let master = stack.master(0).await?;
-    let (_, account) = follow(&stack, &master, 1, 1_000).await?;
+    let (_, account) = join(&stack, &master, 1, 1_000).await?;
     stack.kill_keeper().await?;
     let before = batches(&stack, &master).await?;
     for leverage in [10_000, 30_000, -20_000] {
@@ -190,7 +118,7 @@ async fn an_endpoint_that_takes_and_never_answers_moves_nobody_twice() -> anyhow
     };
     let stack = keeper_only(options).await?;
     let master = stack.master(0).await?;
-    let (_, account) = follow(&stack, &master, 1, 1_000).await?;
+    let (_, account) = join(&stack, &master, 1, 1_000).await?;
     let proxy = stack.keeper_proxy.as_ref().context("proxy")?;
     proxy.set(Faults {
         swallow_send_answers: true,
@@ -212,7 +140,7 @@ async fn endpoints_that_lag_or_boast_or_fork_are_avoided() -> anyhow::Result<()>
     };
     let stack = keeper_only(options).await?;
     let master = stack.master(0).await?;
-    let (_, account) = follow(&stack, &master, 1, 1_000).await?;
+    let (_, account) = join(&stack, &master, 1, 1_000).await?;
     let proxy = stack.keeper_proxy.as_ref().context("proxy")?;
     proxy.set(Faults {
         down: true,
@@ -239,7 +167,7 @@ async fn endpoints_that_lag_or_boast_or_fork_are_avoided() -> anyhow::Result<()>
 async fn a_reorganisation_is_repaired() -> anyhow::Result<()> {
     let stack = keeper_only(StackOptions::default()).await?;
     let master = stack.master(0).await?;
-    let (_, account) = follow(&stack, &master, 1, 1_000).await?;
+    let (_, account) = join(&stack, &master, 1, 1_000).await?;
     master.trade(&stack, ETH, 20_000).await?;
     at_leverage(&stack, &master, account, 20_000).await?;
     let batch = stack.chain.height().await?;
@@ -319,7 +247,7 @@ async fn a_stalled_batch_is_replaced_at_the_same_nonce() -> anyhow::Result<()> {
     };
     let stack = keeper_only(options).await?;
     let master = stack.master(0).await?;
-    let (_, account) = follow(&stack, &master, 1, 1_000).await?;
+    let (_, account) = join(&stack, &master, 1, 1_000).await?;
     let keeper = stack.keeper_account.address();
     let provider = stack.chain.provider();
     let nonce = provider.get_transaction_count(keeper).await?;
