@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 use secrecy::SecretString;
@@ -33,8 +33,8 @@ pub struct Config {
     /// Block explorer that the dashboard links to.
     #[serde(default)]
     pub explorer_url: Option<Url>,
-    /// The built dashboard. Not served when not given.
-    #[serde(default)]
+    /// The built dashboard. When not given: `api/web/dist` below the working directory, if it has been built there.
+    #[serde(default = "default_web_dist")]
     pub web_dist: Option<PathBuf>,
     /// Pages of other origins that may call the API: exact origins, or `*` for all (then without cookies).
     #[serde(default)]
@@ -215,6 +215,16 @@ fn default_listen() -> SocketAddr {
     (Ipv4Addr::LOCALHOST, 8080).into()
 }
 
+fn default_web_dist() -> Option<PathBuf> {
+    built_dashboard(Path::new(""))
+}
+
+/// The dashboard that `npm run web:build` has made in the checkout at `root`.
+fn built_dashboard(root: &Path) -> Option<PathBuf> {
+    let dist = root.join("api/web/dist");
+    dist.join("index.html").is_file().then_some(dist)
+}
+
 const fn default_max_body() -> usize {
     64 * 1024
 }
@@ -266,6 +276,36 @@ mod tests {
         assert!(all.keeper.is_some() && all.session.secret.is_some() && all.web_dist.is_some());
         assert_eq!(all.limits.write.burst, LimitsConfig::default().write.burst);
         assert_eq!(all.stream.buffer, StreamConfig::default().buffer);
+    }
+
+    #[test]
+    fn the_examples_of_all_programs_fit_together() {
+        let value = |text: &str, key: &str| {
+            text.lines()
+                .find_map(|line| line.strip_prefix(key)?.strip_prefix(" = "))
+                .map(|value| value.trim_matches('"').to_owned())
+                .unwrap()
+        };
+        let api = load(include_str!("../api.example.toml"));
+        let indexer = include_str!("../../indexer/indexer.example.toml");
+        let keeper = include_str!("../../keeper/keeper.example.toml");
+        assert_eq!(api.database_url, value(indexer, "store"));
+        for text in [indexer, keeper] {
+            assert_eq!(api.deployment, PathBuf::from(value(text, "deployment")));
+        }
+        let door = format!("http://{}/", value(keeper, "listen"));
+        assert_eq!(api.keeper.unwrap().url.as_str(), door);
+    }
+
+    #[test]
+    fn a_dashboard_that_was_built_is_served_without_being_named() {
+        let checkout = tempfile::tempdir().unwrap();
+        assert_eq!(built_dashboard(checkout.path()), None);
+        let dist = checkout.path().join("api/web/dist");
+        std::fs::create_dir_all(&dist).unwrap();
+        assert_eq!(built_dashboard(checkout.path()), None);
+        std::fs::write(dist.join("index.html"), "").unwrap();
+        assert_eq!(built_dashboard(checkout.path()), Some(dist));
     }
 
     #[test]

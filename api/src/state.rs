@@ -8,6 +8,7 @@ use lockstep_contracts::digest::Domains;
 use lockstep_indexer::model::{self, StrategyId};
 use lockstep_indexer::store::{SharedReader, StoreError};
 use lockstep_service::metrics::Handle;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -19,6 +20,7 @@ use crate::limit::Limits;
 use crate::nav::NavCache;
 use crate::private::PrivateStore;
 use crate::relay::door::Door;
+use crate::routes::accounts::MAX_EXPORTS;
 use crate::session::Sessions;
 use crate::session::wallet::Wallets;
 use crate::stream::hub::Hub;
@@ -52,6 +54,8 @@ pub struct Inner {
     pub limits: Limits,
     /// Connections of the stream.
     pub hub: Arc<Hub>,
+    /// CSV files that may be written now.
+    pub exports: Arc<Semaphore>,
     /// What is known of the keeper's health.
     pub probe: Probe,
     /// Prometheus; none in tests.
@@ -92,6 +96,7 @@ impl App {
                 nav: NavCache::new(config.nav_cache_bytes),
                 limits: Limits::new(&config.limits),
                 hub: Arc::new(Hub::new(&config.stream)),
+                exports: Arc::new(Semaphore::new(MAX_EXPORTS)),
                 probe: Probe::default(),
                 deployment,
                 config,

@@ -442,6 +442,10 @@ async fn what_is_read_is_what_was_written(scratch: Scratch, _: Scratch) {
     assert_eq!(found.statistics.sharpe.value, None, "too few days");
     assert_eq!(reader.strategy(2, Window::All).await.unwrap(), None);
     assert_eq!(reader.strategy_of(vault).await.unwrap(), Some(1));
+    assert_eq!(reader.terms(1).await.unwrap(), Some(found.terms.clone()));
+    assert_eq!(reader.terms(2).await.unwrap(), None);
+    assert_eq!(reader.strategies_of(found.master).await.unwrap(), [1]);
+    assert!(reader.strategies_of(vault).await.unwrap().is_empty());
 
     let follower = World::follower_address(1);
     let account = &reader.accounts_of(follower).await.unwrap()[0];

@@ -337,6 +337,47 @@ async fn refused_ranges_are_cut() {
     assert_eq!(scratch.store.dump().await.unwrap(), rig.reference().await);
 }
 
+/// A stranger fills blocks with logs that look like ours, up to what the endpoint gives out: in old blocks and in new ones,
+/// with a vault's birth among them, and where nothing is ours.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_block_full_of_look_alikes_is_read_by_address() {
+    const MOST: usize = 30;
+    let mut rig = Rig::new(16).await;
+    let scratch = sqlite().await;
+    let strict = proxy::start(rig.url()).await;
+    strict.set(|faults| faults.most_logs = Some(MOST));
+    let mut follower = rig.follower(&scratch, &[&strict.url]).await;
+    for round in 0..2 {
+        for births in [false, true] {
+            let like = rig.world.clone().batch(0, 1, rig.time + 700);
+            let mut flood = like.last().unwrap().clone();
+            flood.address = Address::repeat_byte(0x77);
+            let mut logs = Vec::new();
+            if births {
+                logs.extend(rig.world.register());
+                logs.extend(rig.world.follow(round + 1));
+            }
+            logs.extend(std::iter::repeat_n(flood, MOST + 1));
+            rig.mine(logs).await;
+        }
+        rig.anything(80 * (1 - round)).await;
+        follower.catch_up().await.unwrap();
+        assert_eq!(follower.cursor().unwrap().hash, rig.chain.head().await.unwrap().1);
+    }
+    let (ours, all) = (scratch.store.dump().await.unwrap(), rig.reference().await);
+    let without = |these: &[String], those: &[String]| -> Vec<String> {
+        these.iter().filter(|row| !those.contains(row)).cloned().collect()
+    };
+    assert_eq!(without(&ours, &all), Vec::<String>::new());
+    // A block in which nothing is ours has a row only for who was given the stranger's logs.
+    let missing = without(&all, &ours);
+    assert_eq!(missing.len(), 2, "{missing:#?}");
+    assert!(
+        missing.iter().all(|row| row.starts_with("block ")),
+        "{missing:#?}"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn strangers_are_ignored_and_own_nonsense_stops() {
     let mut rig = Rig::new(10).await;

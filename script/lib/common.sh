@@ -14,18 +14,32 @@ at_least() {
   [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]
 }
 
+# admits RANGES HAVE: whether version HAVE is in one of RANGES, which are npm's `^A || ^B || >=C`.
+admits() {
+  local range want
+  while read -r range; do
+    want=${range#[\^>]} want=${want#=}
+    at_least "$2" "$want" || continue
+    case $range in
+      ^*) [ "${2%%.*}" = "${want%%.*}" ] && return 0 ;;
+      *) return 0 ;;
+    esac
+  done < <(printf '%s\n' "${1//||/$'\n'}")
+  return 1
+}
+
 need_tools() {
   local rust node want_rust want_node
   want_rust=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
-  want_node=$(sed -n 's/.*"node": ">=\(.*\)".*/\1/p' package.json)
+  want_node=$(sed -n 's/.*"node": "\(.*[0-9]\)".*/\1/p' package.json)
 
   need cargo "Install Rust $want_rust or later: https://rustup.rs"
   rust=$(cargo --version | awk '{print $2}')
   at_least "$rust" "$want_rust" || die "Rust $rust is too old, $want_rust or later is needed: rustup update"
 
-  need node "Install Node.js $want_node or later: https://nodejs.org"
+  need node "Install Node.js $want_node: https://nodejs.org"
   node=$(node --version | tr -d v)
-  at_least "$node" "$want_node" || die "Node.js $node is too old, $want_node or later is needed"
+  admits "$want_node" "$node" || die "Node.js $node is not one of $want_node: https://nodejs.org"
   need npm "It comes with Node.js."
   need cc "A C compiler is needed to build SQLite. Debian: apt-get install build-essential; macOS: xcode-select --install"
 }

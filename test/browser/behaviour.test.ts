@@ -278,6 +278,17 @@ test('an audit that finds a difference says which and how many', async () => {
   await picture(page, 'behaviour-audit-different', false);
 });
 
+test('an audit of a strategy that the list has no room for is of that one', async () => {
+  await page.route(/\/api\/v1\/strategies\?/, async (route) => {
+    const reply = await route.fetch();
+    const list = (await reply.json()) as { items: { id: string }[] };
+    await route.fulfill({ response: reply, json: { ...list, items: list.items.filter(({ id }) => id !== '2') } });
+  });
+  await page.goto(`${fixture.url}/audit?strategy=2`);
+  await page.getByTestId('audit-summary').waitFor();
+  expect(await page.getByLabel('Strategy').inputValue()).toBe('2');
+});
+
 test('the theme is the system’s until chosen, and the choice lasts', async () => {
   await page.goto(fixture.url);
   const background = (): Promise<string> => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);

@@ -1,14 +1,19 @@
 //! Followers: what they have, what was filled, what happened.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use alloy::primitives::Address;
 use axum::Json;
+use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::header::ACCEPT;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
+use futures_util::stream::{self, Stream};
 use lockstep_indexer::model::{self, AccountEvent, PageRequest, Series, StrategyId};
+use tokio::sync::mpsc;
 
 use super::AnyProblem;
 use crate::convert;
@@ -17,13 +22,22 @@ use crate::dto::account::{AccountEntry, AccountWithResult, AccountsOfAddress, Fi
 use crate::dto::batch::Fill;
 use crate::dto::page::{Page, PageQuery};
 use crate::dto::scalar::Timestamp;
-use crate::error::Result;
+use crate::error::{ApiError, Kind, Result};
 use crate::extract::{Query, address, optional_address, page};
 use crate::figures::{self, Flow};
 use crate::state::App;
 
 /// Most lines of a CSV file.
 const MAX_CSV_LINES: usize = 100_000;
+
+/// CSV files that are written at once.
+pub const MAX_EXPORTS: usize = 2;
+
+/// Longest a client may take to read one.
+const EXPORT_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Seconds after which another attempt at one makes sense.
+const EXPORT_RETRY: u64 = 5;
 
 /// Most lines of an account's history that are read for its rate of return.
 const MAX_FLOW_PAGES: usize = 20;
@@ -40,23 +54,11 @@ const MAX_FLOW_PAGES: usize = 20;
 pub async fn get(State(app): State<App>, Path(follower): Path<String>) -> Result<Json<AccountsOfAddress>> {
     let follower = address("address", &follower)?;
     let accounts = with_results(&app, follower).await?;
-    let own = model::StrategyQuery {
-        master: Some(follower),
-        ..Default::default()
-    };
-    let request = PageRequest {
-        after: None,
-        limit: Some(PageRequest::MAX),
-    };
-    let strategies = app.reader()?.strategies(&own, &request).await?;
+    let strategies = app.reader()?.strategies_of(follower).await?;
     Ok(Json(AccountsOfAddress {
         address: follower.into(),
         accounts,
-        strategies: strategies
-            .items
-            .into_iter()
-            .map(|strategy| strategy.id.to_string())
-            .collect(),
+        strategies: strategies.into_iter().map(|id| id.to_string()).collect(),
     }))
 }
 
@@ -168,8 +170,8 @@ impl Delays {
         if let Some(delay) = self.0.get(&id) {
             return Ok(*delay);
         }
-        let strategy = app.reader()?.strategy(id, model::Window::All).await?;
-        let delay = strategy.map_or(0, |strategy| strategy.terms.disclosure_delay);
+        let terms = app.reader()?.terms(id).await?;
+        let delay = terms.map_or(0, |terms| terms.disclosure_delay);
         self.0.insert(id, delay);
         Ok(delay)
     }
@@ -205,7 +207,7 @@ pub async fn fills(
         .reader()?
         .fills(&fill_query(follower, &query)?, &request)
         .await?;
-    let items = present(&app, found.items).await?;
+    let items = present(&app, &mut Delays::default(), found.items).await?;
     Ok(Json(Page {
         items,
         next: found.next,
@@ -245,24 +247,36 @@ fn prefers_csv(headers: &HeaderMap) -> bool {
 
 async fn csv_file(app: &App, follower: Address, query: &FillQuery) -> Result<Response> {
     let query = fill_query(follower, query)?;
-    let mut request = PageRequest {
-        after: None,
-        limit: Some(PageRequest::MAX),
+    let permit = Arc::clone(&app.exports).try_acquire_owned().map_err(|_| {
+        ApiError::new(Kind::Overloaded)
+            .detail("Other files are being written; try again in a moment.")
+            .retry_after(EXPORT_RETRY)
+    })?;
+    let mut export = Export {
+        app: app.clone(),
+        query,
+        request: PageRequest {
+            after: None,
+            limit: Some(PageRequest::MAX),
+        },
+        delays: Delays::default(),
+        lines: 0,
     };
+    // What is wrong with the request or the store shows in the first page, while it can still be said.
     let mut text = csv::header();
-    let mut lines = 0usize;
-    loop {
-        let found = app.reader()?.fills(&query, &request).await?;
-        for fill in present(app, found.items).await? {
-            csv::line(&mut text, &fill);
-            lines = lines.saturating_add(1);
+    let more = export.page(&mut text).await?;
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::spawn(async move {
+        let _permit = permit;
+        // A client that stops reading would keep others from theirs.
+        if tokio::time::timeout(EXPORT_PATIENCE, export.send(text, more, sender))
+            .await
+            .is_err()
+        {
+            tracing::debug!("a file was not read in time; cut off");
         }
-        match found.next {
-            Some(next) if lines < MAX_CSV_LINES => request.after = Some(next),
-            _ => break,
-        }
-    }
-    let mut response = text.into_response();
+    });
+    let mut response = Body::from_stream(parts(receiver)).into_response();
     let headers = response.headers_mut();
     headers.insert(
         axum::http::header::CONTENT_TYPE,
@@ -275,8 +289,70 @@ async fn csv_file(app: &App, follower: Address, query: &FillQuery) -> Result<Res
     Ok(response)
 }
 
-async fn present(app: &App, fills: Vec<model::Fill>) -> Result<Vec<Fill>> {
-    let mut delays = Delays::default();
+/// A file on its way.
+enum Part {
+    Text(String),
+    /// The file is whole. Without this it was cut off, and must not look whole.
+    End,
+}
+
+/// Lines of a CSV file, page by page, so that no more than a page is in memory.
+struct Export {
+    app: App,
+    query: model::FillQuery,
+    request: PageRequest,
+    delays: Delays,
+    lines: usize,
+}
+
+impl Export {
+    /// Appends the next page; whether there is another one.
+    async fn page(&mut self, text: &mut String) -> Result<bool> {
+        let found = self.app.reader()?.fills(&self.query, &self.request).await?;
+        for fill in present(&self.app, &mut self.delays, found.items).await? {
+            csv::line(text, &fill);
+            self.lines = self.lines.saturating_add(1);
+        }
+        let more = found.next.is_some() && self.lines < MAX_CSV_LINES;
+        self.request.after = found.next;
+        Ok(more)
+    }
+
+    /// Gives what is written already and everything after it. Ends early when nobody reads any more or the store fails.
+    async fn send(mut self, mut text: String, mut more: bool, to: mpsc::Sender<Part>) {
+        loop {
+            if to.send(Part::Text(std::mem::take(&mut text))).await.is_err() {
+                return;
+            }
+            if !more {
+                // Who does not read any more does not want to know either.
+                let _gone = to.send(Part::End).await;
+                return;
+            }
+            match self.page(&mut text).await {
+                Ok(further) => more = further,
+                Err(error) => {
+                    tracing::warn!(code = error.code(), "a file was cut off");
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// The parts as a body. One that was cut off ends in an error, so that the client knows.
+fn parts(receiver: mpsc::Receiver<Part>) -> impl Stream<Item = std::io::Result<String>> {
+    stream::unfold(Some(receiver), |receiver| async move {
+        let mut receiver = receiver?;
+        match receiver.recv().await {
+            Some(Part::Text(text)) => Some((Ok(text), Some(receiver))),
+            Some(Part::End) => None,
+            None => Some((Err(std::io::Error::other("the file was cut off")), None)),
+        }
+    })
+}
+
+async fn present(app: &App, delays: &mut Delays, fills: Vec<model::Fill>) -> Result<Vec<Fill>> {
     let now = Timestamp::now();
     let mut items = Vec::with_capacity(fills.len());
     for fill in fills {
@@ -304,4 +380,27 @@ pub async fn history(
     let request = page(query.limit, query.cursor)?;
     let found = app.reader()?.account_entries(follower, &request).await?;
     Ok(Json(convert::page(found, Into::into)))
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::TryStreamExt as _;
+
+    use super::*;
+
+    async fn read(given: Vec<Part>) -> std::io::Result<String> {
+        let (sender, receiver) = mpsc::channel(8);
+        for part in given {
+            sender.try_send(part).ok().unwrap();
+        }
+        drop(sender);
+        parts(receiver).try_collect().await
+    }
+
+    #[tokio::test]
+    async fn a_file_that_was_cut_off_does_not_look_whole() {
+        let text = |text: &str| Part::Text(text.to_owned());
+        assert_eq!(read(vec![text("a"), text("b"), Part::End]).await.unwrap(), "ab");
+        assert!(read(vec![text("a")]).await.is_err());
+    }
 }

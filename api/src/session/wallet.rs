@@ -7,6 +7,7 @@ use alloy::providers::{Provider, RootProvider};
 use alloy::rpc::client::RpcClient;
 use alloy::sol;
 use lockstep_contracts::digest::recover_eoa;
+use lockstep_service::ending::causes;
 use url::Url;
 
 use crate::relay::check::with_canonical_v;
@@ -86,7 +87,9 @@ impl Wallets {
         match asked {
             Ok(Ok(verdict)) => verdict,
             Ok(Err(error)) => {
-                tracing::warn!(%error, "chain cannot be asked about a login");
+                // The error itself names the endpoint's URL, and with it the key.
+                let error = causes(&error).join(": ");
+                tracing::warn!(error, "chain cannot be asked about a login");
                 Verdict::Undecided
             }
             Err(_) => {
@@ -94,5 +97,54 @@ impl Wallets {
                 Verdict::Undecided
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn the_log_names_the_endpoint_without_its_key() {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_max_level(tracing::Level::WARN)
+            .with_writer(move || writer.clone())
+            .finish();
+        let _guard = tracing::subscriber::set_default(subscriber);
+
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = nobody.local_addr().unwrap().port();
+        drop(nobody);
+        let rpc: Url = format!("http://127.0.0.1:{port}/v2/s3cr3t").parse().unwrap();
+        let verdict = Wallets::new(Some(&rpc))
+            .judge(Address::repeat_byte(1), "text", &Bytes::from(vec![0; 65]))
+            .await;
+
+        assert_eq!(verdict, Verdict::Undecided);
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        assert!(
+            text.contains("chain cannot be asked") && text.contains("127.0.0.1"),
+            "{text}"
+        );
+        assert!(!text.contains("s3cr3t"), "{text}");
     }
 }

@@ -102,6 +102,16 @@ async fn it_waits_for_the_store_serves_metrics_and_stops_on_a_signal() {
     .await;
     assert_eq!(status(&base, "/api/v1/strategies").await, 200);
 
+    // HTTP takes any word for a method; each must not become a time series of its own.
+    for method in ["MADEUP1", "MADEUP2"] {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        reqwest::Client::new()
+            .request(method, format!("{base}/api/v1/deployment"))
+            .send()
+            .await
+            .unwrap();
+    }
+
     let metrics = reqwest::get(format!("{base}/metrics"))
         .await
         .unwrap()
@@ -110,10 +120,12 @@ async fn it_waits_for_the_store_serves_metrics_and_stops_on_a_signal() {
         .unwrap();
     for part in [
         "lockstep_api_requests_total{method=\"GET\",route=\"/api/v1/strategies\",status=\"503\"} 1",
+        "lockstep_api_requests_total{method=\"other\",route=\"/api/v1/deployment\",status=\"405\"} 2",
         "lockstep_api_request_seconds_bucket{route=\"/api/v1/deployment\"",
     ] {
         assert!(metrics.contains(part), "{part}\n{metrics}");
     }
+    assert!(!metrics.contains("MADEUP"), "{metrics}");
 
     let id = running.child.id().to_string();
     assert!(

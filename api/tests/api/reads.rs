@@ -2,7 +2,11 @@
 
 use std::io::Read as _;
 
+use axum::body::Body;
+use axum::http::Request;
+use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
+use tower::ServiceExt as _;
 
 use crate::world::{ALPHA, BETA, World, alice, bob};
 
@@ -360,6 +364,32 @@ async fn fills_are_exported_as_csv() {
     assert_eq!(world.get(&format!("{path}.csv")).await.text(), text);
     let browser = world.get_with(&path, &[("accept", "text/html,*/*;q=0.8")]).await;
     assert!(browser.header("content-type").starts_with("application/json"));
+}
+
+#[tokio::test]
+async fn no_more_than_two_csv_files_are_written_at_once() {
+    let world = World::new().await;
+    let path = format!("/api/v1/accounts/{}/fills.csv", alice().address());
+    let ask = || {
+        let request = Request::get(path.as_str()).body(Body::empty()).unwrap();
+        world.router.clone().oneshot(request)
+    };
+    // Begun, and not read to the end.
+    let unread = [ask().await.unwrap(), ask().await.unwrap()];
+    assert!(unread.iter().all(|response| response.status() == 200));
+    let refused = world.get(&path).await;
+    assert!(!refused.header("retry-after").is_empty());
+    assert_eq!(refused.problem(503)["code"], "overloaded");
+
+    for response in unread {
+        let text = response.into_body().collect().await.unwrap().to_bytes();
+        assert!(text.ends_with(b"\r\n"));
+    }
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
+    while world.get(&path).await.status != 200 {
+        assert!(std::time::Instant::now() < deadline, "both were read");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
 }
 
 #[tokio::test]

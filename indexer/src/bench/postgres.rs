@@ -129,6 +129,15 @@ impl Cluster {
     }
 }
 
+/// Whether [`Cluster::start`] finds what it needs.
+///
+/// # Errors
+/// When the package is missing: says how to get it.
+pub fn installed() -> anyhow::Result<()> {
+    binaries()?;
+    unprivileged().map(drop)
+}
+
 fn binaries() -> anyhow::Result<PathBuf> {
     let mut found: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()

@@ -206,6 +206,11 @@ impl Deriver {
         }
     }
 
+    /// The vaults it knows.
+    pub fn vaults(&self) -> impl Iterator<Item = Address> {
+        self.vaults.keys().copied()
+    }
+
     /// Forgets what was loaded, after a rollback or an error; `vaults` as the store has them now.
     pub fn reset(&mut self, vaults: impl IntoIterator<Item = (Address, StrategyId)>) {
         self.cache.clear();

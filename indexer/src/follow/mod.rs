@@ -626,14 +626,15 @@ impl Follower {
         };
         let (reader, topics, most) = (endpoint.clone(), Arc::clone(&self.topics), self.options.max_range);
         let range = Arc::clone(&self.range);
+        let speakers = Arc::new(self.speakers(next));
         let mut read = stream::iter(ranges)
             .map(|(from, to, proof)| {
                 let (endpoint, topics) = (reader.clone(), Arc::clone(&topics));
-                let size = Arc::clone(&range);
+                let (size, speakers) = (Arc::clone(&range), Arc::clone(&speakers));
                 // Read and decoded while the range before is written; given up when this pass is.
                 AbortOnDropHandle::new(tokio::spawn(async move {
                     let begun = Instant::now();
-                    let fetched = range::fetch(&endpoint, from, to, proof, &topics).await?;
+                    let fetched = range::fetch(&endpoint, from, to, proof, &topics, &speakers).await?;
                     metrics::histogram!("lockstep_indexer_fetch_seconds").record(begun.elapsed());
                     if proof == Proof::Sparse {
                         adapt(&size, most, to - from + 1, &fetched, begun.elapsed());
@@ -648,6 +649,22 @@ impl Follower {
             self.health.written(self.cursor.map(|cursor| cursor.number));
         }
         Ok(Step::Moved)
+    }
+
+    /// Whose logs are ours, as far as is known when `next` is the first block to be read.
+    fn speakers(&self, next: u64) -> range::Speakers {
+        let deployment = &self.deployment;
+        range::Speakers {
+            registry: deployment.registry,
+            contracts: vec![
+                deployment.registry,
+                deployment.engine,
+                deployment.liquidator,
+                deployment.insurance,
+            ],
+            vaults: self.deriver.vaults().collect(),
+            since: next,
+        }
     }
 
     /// Derives and commits one range.

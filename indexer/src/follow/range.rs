@@ -1,11 +1,14 @@
 //! A range of blocks from one endpoint: its logs, and headers that prove which chain they are of.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use alloy::primitives::B256;
+use alloy::primitives::{Address, B256};
+use alloy::sol_types::SolEvent as _;
+use lockstep_contracts::bindings::IMasterRegistry;
 
 use super::rpc::{Endpoint, Header, RpcFault};
-use crate::decode::{self, RawLog};
+use crate::decode::{self, Event, RawLog, Speaker};
 use crate::derive::{Block, Placed};
 use crate::model::BlockRef;
 
@@ -37,6 +40,22 @@ pub struct Fetched {
     pub cut: bool,
 }
 
+/// Most addresses in one question.
+const EMITTERS: usize = 100;
+
+/// Whose logs are Lockstep's.
+#[derive(Debug, Clone)]
+pub struct Speakers {
+    /// The registry, which names vaults.
+    pub registry: Address,
+    /// All contracts that are there once.
+    pub contracts: Vec<Address>,
+    /// Vaults of the blocks before `since`.
+    pub vaults: Arc<[Address]>,
+    /// First block whose vaults are not known.
+    pub since: u64,
+}
+
 /// Reads a range. Logs whose block is not the one of the headers, a header that does not follow the one before, or a
 /// block whose bloom speaks of logs that were not given, are [`RpcFault::Inconsistent`].
 pub async fn fetch(
@@ -45,8 +64,9 @@ pub async fn fetch(
     to: u64,
     proof: Proof,
     topics: &[B256],
+    speakers: &Speakers,
 ) -> Result<Fetched, RpcFault> {
-    let (mut logs, cut) = logs(endpoint, from, to, topics).await?;
+    let (mut logs, cut) = logs(endpoint, from, to, topics, speakers).await?;
     let numbers: Vec<u64> = match proof {
         Proof::Linked => (from..=to).collect(),
         Proof::Sparse => {
@@ -68,7 +88,13 @@ pub async fn fetch(
                 continue;
             }
             // The bloom may be wrong, the block by its hash is not.
-            let found = endpoint.logs_of(header.block().hash, topics).await?;
+            let hash = header.block().hash;
+            let found = match endpoint.logs_of(hash, topics, None).await {
+                Err(RpcFault::Refused { .. } | RpcFault::Timeout { .. }) => {
+                    of_speakers(endpoint, *number, Some(hash), topics, speakers).await?
+                }
+                found => found?,
+            };
             if !found.is_empty() {
                 tracing::debug!(
                     block = number,
@@ -108,24 +134,79 @@ async fn logs(
     from: u64,
     to: u64,
     topics: &[B256],
+    speakers: &Speakers,
 ) -> Result<(Vec<RawLog>, bool), RpcFault> {
     let mut found = Vec::new();
     let mut todo = vec![(from, to)];
     let mut cut = false;
     while let Some((from, to)) = todo.pop() {
-        match endpoint.logs(from, to, topics).await {
+        match endpoint.logs(from, to, topics, None).await {
             Ok(logs) => found.extend(logs),
             // Providers word their limits differently; a smaller question is right for all of them.
             Err(RpcFault::Refused { .. } | RpcFault::Timeout { .. }) if from < to => {
                 cut = true;
-                let middle = from + (to - from) / 2;
-                todo.push((middle + 1, to));
-                todo.push((from, middle));
+                todo.extend(halves(from, to));
+            }
+            // Anyone can fill a block with logs that look like ours, up to what the endpoint gives out.
+            Err(fault @ (RpcFault::Refused { .. } | RpcFault::Timeout { .. })) => {
+                tracing::debug!(block = from, endpoint = endpoint.name(), %fault, "asking by address");
+                found.extend(of_speakers(endpoint, from, None, topics, speakers).await?);
             }
             Err(fault) => return Err(fault),
         }
     }
     Ok((found, cut))
+}
+
+/// The two halves of a range, the later one first: they are taken from the end.
+const fn halves(from: u64, to: u64) -> [(u64, u64); 2] {
+    let middle = from + (to - from) / 2;
+    [(middle + 1, to), (from, middle)]
+}
+
+/// Logs of one block, by number or by hash, of Lockstep's own contracts alone.
+async fn of_speakers(
+    endpoint: &Endpoint,
+    block: u64,
+    hash: Option<B256>,
+    topics: &[B256],
+    speakers: &Speakers,
+) -> Result<Vec<RawLog>, RpcFault> {
+    let mut emitters: BTreeSet<Address> = speakers
+        .contracts
+        .iter()
+        .chain(&*speakers.vaults)
+        .copied()
+        .collect();
+    // Vaults that are not written down yet, those of this block included.
+    let mut todo = vec![(speakers.since.min(block), block)];
+    while let Some((from, to)) = todo.pop() {
+        let births = [IMasterRegistry::VaultCreated::SIGNATURE_HASH];
+        match endpoint.logs(from, to, &births, Some(&[speakers.registry])).await {
+            Ok(logs) => {
+                emitters.extend(
+                    logs.iter()
+                        .filter_map(|log| match decode::decode(Speaker::Registry, log) {
+                            Ok(Event::VaultCreated { vault, .. }) => Some(vault),
+                            _ => None,
+                        }),
+                )
+            }
+            Err(RpcFault::Refused { .. } | RpcFault::Timeout { .. }) if from < to => {
+                todo.extend(halves(from, to));
+            }
+            Err(fault) => return Err(fault),
+        }
+    }
+    let emitters: Vec<Address> = emitters.into_iter().collect();
+    let mut found = Vec::new();
+    for emitters in emitters.chunks(EMITTERS) {
+        found.extend(match hash {
+            Some(hash) => endpoint.logs_of(hash, topics, Some(emitters)).await?,
+            None => endpoint.logs(block, block, topics, Some(emitters)).await?,
+        });
+    }
+    Ok(found)
 }
 
 fn linked(headers: &BTreeMap<u64, Header>) -> Result<(), RpcFault> {

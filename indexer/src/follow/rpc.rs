@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use alloy::primitives::{B256, Bloom, BloomInput, U64};
+use alloy::primitives::{Address, B256, Bloom, BloomInput, U64};
 use alloy::rpc::client::{ClientBuilder, RpcClient};
 use alloy::transports::{RpcError as TransportFault, TransportErrorKind};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use url::Url;
 
 use crate::decode::RawLog;
@@ -226,29 +226,55 @@ impl Endpoint {
         Ok(headers)
     }
 
-    /// Logs with one of `topics` first, of blocks `from`..=`to`.
+    /// Logs with one of `topics` first, of blocks `from`..=`to`; with `emitters`, of these alone.
     ///
     /// # Errors
     /// [`RpcFault`].
-    pub async fn logs(&self, from: u64, to: u64, topics: &[B256]) -> Result<Vec<RawLog>, RpcFault> {
-        let filter = json!([{ "fromBlock": U64::from(from), "toBlock": U64::from(to), "topics": [topics] }]);
-        self.call("eth_getLogs", filter).await
+    pub async fn logs(
+        &self,
+        from: u64,
+        to: u64,
+        topics: &[B256],
+        emitters: Option<&[Address]>,
+    ) -> Result<Vec<RawLog>, RpcFault> {
+        let blocks = json!({ "fromBlock": U64::from(from), "toBlock": U64::from(to) });
+        self.filtered(blocks, topics, emitters).await
     }
 
     /// Logs with one of `topics` first, of the block with this hash: an endpoint that does not have it says so.
     ///
     /// # Errors
     /// [`RpcFault`].
-    pub async fn logs_of(&self, block: B256, topics: &[B256]) -> Result<Vec<RawLog>, RpcFault> {
-        self.call("eth_getLogs", json!([{ "blockHash": block, "topics": [topics] }]))
+    pub async fn logs_of(
+        &self,
+        block: B256,
+        topics: &[B256],
+        emitters: Option<&[Address]>,
+    ) -> Result<Vec<RawLog>, RpcFault> {
+        self.filtered(json!({ "blockHash": block }), topics, emitters)
             .await
+    }
+
+    async fn filtered(
+        &self,
+        mut filter: Value,
+        topics: &[B256],
+        emitters: Option<&[Address]>,
+    ) -> Result<Vec<RawLog>, RpcFault> {
+        if let Some(filter) = filter.as_object_mut() {
+            filter.insert("topics".to_owned(), json!([topics]));
+            if let Some(emitters) = emitters {
+                filter.insert("address".to_owned(), json!(emitters));
+            }
+        }
+        self.call("eth_getLogs", json!([filter])).await
     }
 
     /// Bytes at an address, to see whether a contract is there.
     ///
     /// # Errors
     /// [`RpcFault`].
-    pub async fn has_code(&self, address: alloy::primitives::Address) -> Result<bool, RpcFault> {
+    pub async fn has_code(&self, address: Address) -> Result<bool, RpcFault> {
         let code: alloy::primitives::Bytes = self.call("eth_getCode", (address, "latest")).await?;
         Ok(!code.is_empty())
     }

@@ -8,12 +8,13 @@ use async_trait::async_trait;
 use crate::model::{
     Account, AccountEntry, Batch, BatchQuery, Change, Fill, FillQuery, FollowerQuery, IndexerStatus,
     NavCurve, NavPoint, NavQuery, Page, PageRequest, Series, Signal, Statistics, Strategy, StrategyId,
-    StrategyQuery, System, Window,
+    StrategyQuery, System, Terms, Window,
 };
 
 pub mod commit;
 mod curve;
 mod error;
+mod flight;
 mod page;
 mod postgres;
 mod schema;
@@ -45,6 +46,12 @@ pub trait Reader: Send + Sync {
 
     /// One strategy with its figures over `window`.
     async fn strategy(&self, id: StrategyId, window: Window) -> Result<Option<Strategy>>;
+
+    /// What a strategy's master offers. Cheap: no figures.
+    async fn terms(&self, id: StrategyId) -> Result<Option<Terms>>;
+
+    /// Strategies of one master, oldest first. Cheap: no figures.
+    async fn strategies_of(&self, master: Address) -> Result<Vec<StrategyId>>;
 
     /// The strategy a shard belongs to.
     async fn strategy_of(&self, vault: Address) -> Result<Option<StrategyId>>;

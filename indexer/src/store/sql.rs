@@ -20,9 +20,10 @@ use crate::derive::statistics;
 use crate::model::{
     Account, AccountEntry, AccountStatus, Batch, BatchQuery, BlockRef, Change, ChangeKind, Fill, FillCause,
     FillQuery, FollowerQuery, IndexerStatus, NavCurve, NavPoint, NavQuery, Origin, Page, PageRequest, Proof,
-    Series, Signal, Statistics, Strategy, StrategyId, StrategyOrder, StrategyQuery, System, Window,
+    Series, Signal, Statistics, Strategy, StrategyId, StrategyOrder, StrategyQuery, System, Terms, Window,
 };
 use crate::store::commit::{Commit, Heights, Identity, Writer};
+use crate::store::flight::Flight;
 use crate::store::table::{self, Table, Value};
 use crate::store::{Reader, Result, StoreError, curve, page, view};
 
@@ -40,7 +41,7 @@ type Listed = (u64, Arc<Vec<Strategy>>);
 pub struct SqlStore {
     read: Pool,
     write: Option<Pool>,
-    lists: Mutex<HashMap<Window, Listed>>,
+    lists: Mutex<HashMap<Window, Arc<Flight<Listed>>>>,
     /// A transaction began whose end was not seen.
     torn: AtomicBool,
 }
@@ -633,6 +634,23 @@ impl Reader for SqlStore {
         Ok(Some(view::strategy(*document, figures, &status)))
     }
 
+    async fn terms(&self, id: StrategyId) -> Result<Option<Terms>> {
+        let mut conn = self.conn().await?;
+        Ok(strategy_doc(&mut conn, id).await?.map(|document| document.terms))
+    }
+
+    async fn strategies_of(&self, master: Address) -> Result<Vec<StrategyId>> {
+        let mut conn = self.conn().await?;
+        let found = document_range(&mut conn, &Key::Strategy(0), &Key::Strategy(u64::MAX)).await?;
+        Ok(found
+            .into_iter()
+            .filter_map(|(_, document)| match document {
+                Document::Strategy(document) if document.master == master => Some(document.id),
+                _ => None,
+            })
+            .collect())
+    }
+
     async fn strategy_of(&self, vault: Address) -> Result<Option<StrategyId>> {
         let mut conn = self.conn().await?;
         match document(&mut conn, &Key::Vault(vault)).await? {
@@ -1034,21 +1052,30 @@ impl Reader for SqlStore {
 }
 
 impl SqlStore {
-    /// All strategies with their figures; computed again only after a commit.
+    /// All strategies with their figures; computed again only after a commit, and for all who ask at once together.
     async fn all_strategies(&self, window: Window) -> Result<Arc<Vec<Strategy>>> {
+        let flight = Arc::clone(
+            self.lists
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .entry(window)
+                .or_default(),
+        );
+        let (_, list) = flight
+            .get(
+                |(seq, _)| async move {
+                    let mut conn = self.conn().await?;
+                    Ok::<_, StoreError>(status_of(&mut conn).await?.seq == seq)
+                },
+                || self.list(window),
+            )
+            .await?;
+        Ok(list)
+    }
+
+    async fn list(&self, window: Window) -> Result<Listed> {
         let mut conn = self.conn().await?;
         let status = status_of(&mut conn).await?;
-        let kept = self
-            .lists
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&window)
-            .cloned();
-        if let Some((seq, list)) = kept
-            && seq == status.seq
-        {
-            return Ok(list);
-        }
         let mut list = Vec::new();
         for (_, document) in document_range(&mut conn, &Key::Strategy(0), &Key::Strategy(u64::MAX)).await? {
             if let Document::Strategy(document) = document {
@@ -1056,12 +1083,7 @@ impl SqlStore {
                 list.push(view::strategy(*document, figures, &status));
             }
         }
-        let list = Arc::new(list);
-        self.lists
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(window, (status.seq, Arc::clone(&list)));
-        Ok(list)
+        Ok((status.seq, Arc::new(list)))
     }
 }
 

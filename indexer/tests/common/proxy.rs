@@ -26,6 +26,8 @@ pub struct Faults {
     pub false_height: bool,
     /// Ranges longer than this are refused.
     pub max_range: Option<u64>,
+    /// Answers with more logs than this are refused.
+    pub most_logs: Option<usize>,
     /// Answers of contracts, by lower-case calldata; other calls go on.
     pub calls: std::collections::HashMap<String, String>,
     /// Sends everything here instead of to its node.
@@ -141,6 +143,9 @@ async fn one(proxy: &Proxy, mut request: Value) -> Value {
     if method == "eth_getLogs"
         && let Some(logs) = answer["result"].as_array_mut()
     {
+        if faults.most_logs.is_some_and(|most| logs.len() > most) {
+            return refuse("query returned more than 10000 results");
+        }
         if !by_hash || faults.without_logs_by_hash {
             logs.retain(|log| {
                 quantity(&log["blockNumber"]).is_none_or(|number| !faults.without_logs.contains(&number))

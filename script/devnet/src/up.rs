@@ -436,10 +436,12 @@ async fn print_summary(
         "  - open the dashboard, choose a master, import a wallet above, sign a mandate: no gas is needed"
     );
     println!(
-        "  - watch a master trade and its followers move in the next blocks: tail -f .lockstep/logs/keeper.log"
+        "  - watch a master trade and its followers move in the next blocks: tail -f {}",
+        services.directory.join("logs/keeper.log").display()
     );
     println!(
-        "  - kill the keeper (kill -9 $(cat .lockstep/run/keeper.pid)): it comes back and nobody is moved twice"
+        "  - kill the keeper (kill -9 $(cat {})): it comes back and nobody is moved twice",
+        services.directory.join("run/keeper.pid").display()
     );
     println!("  - Ctrl-C, then ./script/up again: it continues where it was");
     println!();

@@ -192,7 +192,7 @@ contract IncidentsTest is LockstepFixture, INotified {
     }
 
     // ---------------------------------------------------------------- 1inch Fusion v1, March 2025
-    // Forged batch calldata moved a decoder's pointer. (The random part is fuzz/BatchCalldata.t.sol.)
+    // Forged batch calldata moved a decoder's pointer. (The random part is fuzz/Batches.t.sol.)
 
     function test_fusion_forgedLengthsAndOrders() public {
         _follow(1, 1000e6);

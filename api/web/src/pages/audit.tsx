@@ -35,9 +35,17 @@ export function Audit(): JSX.Element {
   const { route } = useLocation();
   const deployment = useDeployment();
   const list = useQuery('strategies', async (signal) => (await get('/api/v1/strategies', { query: { limit: 200 }, signal })).items);
-  const chosen = list.data?.find(({ id }) => id === query['strategy']) ?? list.data?.[0];
+  const asked = query['strategy'];
+  const listed = list.data?.find(({ id }) => id === asked);
+  // The list holds the largest ones; another that was asked for is read by itself.
+  const single = useQuery(list.data !== undefined && asked !== undefined && listed === undefined ? `strategy ${asked}` : undefined, (signal) =>
+    get('/api/v1/strategies/{id}', { path: { id: asked ?? '' }, query: {}, signal }),
+  );
+  const chosen = asked === undefined ? list.data?.[0] : (listed ?? single.data);
+  const choices = chosen === undefined || listed !== undefined || asked === undefined ? list.data : [...(list.data ?? []), chosen];
   const vault = chosen?.vaults.find((address) => address === query['vault']) ?? chosen?.vaults[0];
-  const error = list.error ?? deployment.error;
+  const error = list.error ?? deployment.error ?? single.error;
+  const retry = list.error !== undefined ? list.refresh : deployment.error !== undefined ? deployment.retry : single.refresh;
   return (
     <>
       <div class="head">
@@ -50,8 +58,8 @@ export function Audit(): JSX.Element {
         </div>
       </div>
       {error !== undefined ? (
-        <Failure error={error} retry={list.error === undefined ? deployment.retry : list.refresh} />
-      ) : list.data === undefined || deployment.value === undefined ? (
+        <Failure error={error} retry={retry} />
+      ) : choices === undefined || single.loading || deployment.value === undefined ? (
         <Loading what="the strategies" framed />
       ) : chosen === undefined || vault === undefined ? (
         <div class="sheet">
@@ -67,7 +75,7 @@ export function Audit(): JSX.Element {
               name="strategy"
               value={chosen.id}
               change={(id) => route(`/audit?strategy=${id}`, true)}
-              options={list.data.map((each) => ({ value: each.id, label: each.name }))}
+              options={choices.map((each) => ({ value: each.id, label: each.name }))}
             />
             {chosen.vaults.length > 1 && (
               <SelectField
