@@ -9,11 +9,13 @@
 //! | submitted | its nonce is used, deep enough, by none of its attempts | usurped: what it carried is planned anew |
 //! | included | its block left the chain | submitted again, same bytes |
 //! | included | its block is deep enough | confirmed |
+//! | confirmed, usurped | its nonce is free again: the chain went back further than that | submitted again, same bytes |
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use alloy::primitives::B256;
 use serde::Deserialize;
 use tracing::{info, warn};
 
@@ -88,12 +90,28 @@ pub enum News {
     Usurped(Box<Job>),
 }
 
+/// Looks in a row that must find a nonce free before that alone is believed: one answer may come from an endpoint that
+/// lags.
+const GAP_LOOKS: u32 = 3;
+/// Nonces made good in one look.
+const GAP_STEP: usize = 64;
+
+/// Since when the chain has been saying that a nonce is free which nothing under way will use.
+#[derive(Debug, Clone, Copy)]
+struct Gap {
+    since: Instant,
+    looks: u32,
+}
+
 /// See the module.
 pub struct Tracker {
     rpc: Arc<dyn Rpc>,
     journal: Journal,
     patience: Patience,
     flights: BTreeMap<u64, Flight>,
+    gap: Option<Gap>,
+    /// Head of the last look: with nothing under way, the nonce is asked once a block.
+    looked_at: Option<B256>,
 }
 
 impl Tracker {
@@ -109,6 +127,8 @@ impl Tracker {
             journal,
             patience,
             flights,
+            gap: None,
+            looked_at: None,
         }
     }
 
@@ -156,11 +176,14 @@ impl Tracker {
     /// When no endpoint answers or the journal cannot be written; the next look carries on.
     pub async fn step(&mut self, head: &Head, submitter: &mut Submitter) -> Result<Vec<News>, SubmitError> {
         let mut news = Vec::new();
-        if self.flights.is_empty() {
+        if self.flights.is_empty() && self.gap.is_none() && self.looked_at == Some(head.hash) {
             return Ok(news);
         }
         let mined = self.rpc.nonce(submitter.address()).await?;
         submitter.seen_on_chain(mined);
+        let returned = self.close_gap(head, mined, submitter).await?;
+        news.extend(returned.into_iter().map(News::Returned));
+        self.looked_at = Some(head.hash);
         let nonces: Vec<u64> = self.flights.keys().copied().collect();
         let mut settled = Vec::new();
         for nonce in nonces {
@@ -228,6 +251,100 @@ impl Tracker {
         Ok(news)
     }
 
+    /// A nonce that the chain has not used and nothing under way will use stops every later job for good. It is free
+    /// again when the chain went back further than a settled job is deep. Gives the jobs that are under way again.
+    async fn close_gap(
+        &mut self,
+        head: &Head,
+        mined: u64,
+        submitter: &mut Submitter,
+    ) -> Result<Vec<JobId>, SubmitError> {
+        let mut back = Vec::new();
+        let waits = |flight: &Flight| flight.job.state != JobState::Included;
+        let free: Vec<u64> = (mined..submitter.next_nonce())
+            .filter(|nonce| !self.flights.get(nonce).is_some_and(waits))
+            .take(GAP_STEP)
+            .collect();
+        if free.is_empty() {
+            self.gap = None;
+            return Ok(back);
+        }
+        let gap = self.gap.get_or_insert_with(|| Gap {
+            since: Instant::now(),
+            looks: 0,
+        });
+        gap.looks = gap.looks.saturating_add(1);
+        let lasts = |seconds| gap.looks >= GAP_LOOKS && gap.since.elapsed() >= Duration::from_secs(seconds);
+        let (resend, fill) = (
+            lasts(self.patience.resend_seconds),
+            lasts(self.patience.stall_seconds),
+        );
+        for nonce in free {
+            let job = match self.flights.get(&nonce) {
+                Some(flight) => Some(flight.job.clone()),
+                None => self.journal.job_at(nonce).await?,
+            };
+            if let Some(job) = job {
+                let block = match job.block {
+                    Some((number, hash)) => canonical(self.rpc.as_ref(), head, number)
+                        .await?
+                        .map(|now| now == hash),
+                    None => None,
+                };
+                match block {
+                    // Mined, and still there: whoever said that the nonce is free lags.
+                    Some(true) => {
+                        self.gap = None;
+                        break;
+                    }
+                    Some(false) => {}
+                    // No word of its block. The same bytes again do no harm, but one look is no reason.
+                    None if resend => {}
+                    None => continue,
+                }
+                back.push(job.id);
+                self.take_back(job, submitter).await?;
+            } else if fill {
+                // Nobody's: another process used it, or another journal.
+                let journalled = self.journal.next_nonce().await?.unwrap_or(0);
+                if journalled <= nonce {
+                    warn!(nonce, "the chain went back: nonces start here again");
+                    metrics::counter!("keeper_nonce_gaps_total", "by" => "lowered").increment(1);
+                    submitter.lower_nonce(nonce);
+                    self.gap = None;
+                    break;
+                }
+                if let Some(flight) = submitter.fill(nonce).await? {
+                    warn!(nonce, "a free nonce that belongs to no job is used up");
+                    metrics::counter!("keeper_nonce_gaps_total", "by" => "filled").increment(1);
+                    self.track(flight);
+                }
+            }
+        }
+        Ok(back)
+    }
+
+    /// A job that was settled, or lost, is under way again with the same bytes.
+    async fn take_back(&mut self, mut job: Job, submitter: &mut Submitter) -> Result<(), SubmitError> {
+        warn!(
+            job = job.id,
+            nonce = job.nonce,
+            kind = job.kind,
+            state = ?job.state,
+            "its nonce is free again; handed over again"
+        );
+        metrics::counter!("keeper_nonce_gaps_total", "by" => "returned").increment(1);
+        self.journal.returned(job.id).await?;
+        if job.state != JobState::Signed {
+            job.state = JobState::Submitted;
+        }
+        (job.block, job.transaction, job.success) = (None, None, None);
+        let mut flight = Flight::new(job);
+        let handed = submitter.hand_over(&mut flight).await;
+        self.track(flight);
+        handed
+    }
+
     /// Marks an included job after its outcome was written down.
     pub fn settle(&mut self, nonce: u64, inclusion: &Inclusion) {
         if let Some(flight) = self.flights.get_mut(&nonce) {
@@ -273,11 +390,7 @@ async fn wait_for(
 }
 
 /// Hash of the canonical block at `number`.
-async fn canonical(
-    rpc: &dyn Rpc,
-    head: &Head,
-    number: u64,
-) -> Result<Option<alloy::primitives::B256>, RpcError> {
+async fn canonical(rpc: &dyn Rpc, head: &Head, number: u64) -> Result<Option<B256>, RpcError> {
     if head.number == number {
         return Ok(Some(head.hash));
     }
