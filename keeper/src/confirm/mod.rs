@@ -4,8 +4,8 @@
 //! | --- | --- | --- |
 //! | signed | it was handed over | submitted |
 //! | submitted | an attempt of it has a receipt | included |
-//! | submitted | nobody mines it for a while | its fee is raised, same nonce |
-//! | submitted | no endpoint has it in its pool | the same bytes are sent again |
+//! | submitted | a node holds it, blocks come, and nobody mines it for a while | its fee is raised, same nonce |
+//! | submitted | no endpoint has it in its pool, or none took it | the same bytes are sent again |
 //! | submitted | its nonce is used, deep enough, by none of its attempts | usurped: what it carried is planned anew |
 //! | included | its block left the chain | submitted again, same bytes |
 //! | included | its block is deep enough | confirmed |
@@ -29,7 +29,7 @@ use crate::submit::{SubmitError, Submitter};
 pub struct Patience {
     /// Blocks on top, its own included, after which a job is settled.
     pub confirmations: u64,
-    /// Seconds without a receipt after which the fee is raised.
+    /// Seconds without a receipt after which the fee is raised, if blocks were made meanwhile by nodes that hold it.
     pub stall_seconds: u64,
     /// Seconds after which a job that is not mined is looked for in the pool, and sent again when it is not there: a
     /// reorganisation of a block that was never seen drops it without a trace.
@@ -55,11 +55,22 @@ pub struct Flight {
     pub sent: Instant,
     /// When its fee was set: a stall counts from here.
     pub priced: Instant,
+    /// Whether a node said that it holds the bytes handed over last. A job that none holds is not waiting for a higher
+    /// fee, but for money, or for a node that takes it.
+    pub held: bool,
+    /// The first head seen since its fee was set: without a later one nobody could have mined it.
+    priced_at: Option<u64>,
     /// Block at which its nonce was first seen used with no receipt of ours.
     missing_since: Option<u64>,
 }
 
 impl Flight {
+    /// Its fee was set just now.
+    pub fn reprice(&mut self) {
+        self.priced = Instant::now();
+        self.priced_at = None;
+    }
+
     /// A job that was just signed, or read back from the journal.
     #[must_use]
     pub fn new(job: Job) -> Self {
@@ -67,6 +78,8 @@ impl Flight {
             job,
             sent: Instant::now(),
             priced: Instant::now(),
+            held: false,
+            priced_at: None,
             missing_since: None,
         }
     }
@@ -242,7 +255,7 @@ impl Tracker {
                 continue;
             }
             flight.missing_since = None;
-            wait_for(self.rpc.as_ref(), &self.patience, mined, flight, submitter).await?;
+            wait_for(self.rpc.as_ref(), &self.patience, head, mined, flight, submitter).await?;
         }
         for nonce in settled {
             self.flights.remove(&nonce);
@@ -360,12 +373,16 @@ impl Tracker {
 async fn wait_for(
     rpc: &dyn Rpc,
     patience: &Patience,
+    head: &Head,
     mined: u64,
     flight: &mut Flight,
     submitter: &mut Submitter,
 ) -> Result<(), SubmitError> {
     let is_next = flight.job.nonce == mined;
-    if is_next && flight.priced.elapsed() >= Duration::from_secs(patience.stall_seconds) {
+    let blocks_came = head.number > *flight.priced_at.get_or_insert(head.number);
+    let stalled =
+        is_next && blocks_came && flight.priced.elapsed() >= Duration::from_secs(patience.stall_seconds);
+    if stalled && flight.held {
         submitter.replace(flight).await?;
         return Ok(());
     }
@@ -376,6 +393,7 @@ async fn wait_for(
         Some(attempt) => rpc.knows(attempt.hash).await.unwrap_or(false),
         None => true,
     };
+    flight.held = known;
     if known {
         flight.sent = Instant::now();
     } else {

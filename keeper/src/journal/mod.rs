@@ -829,6 +829,22 @@ impl Journal {
         Ok(highest.map(unsigned))
     }
 
+    /// The latest time of a state that this keeper signed for a market; the chain may not have stored it.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn newest_observed(&self, strategy: u64, market: u8) -> Result<Option<u64>, JournalError> {
+        let newest: Option<i64> = sqlx::query_scalar(
+            "SELECT MAX(observed_at) FROM signals WHERE strategy = ? AND market = ? AND sequence IS NOT NULL",
+        )
+        .bind(signed(strategy))
+        .bind(market)
+        .fetch_one(&self.pool)
+        .await
+        .map_err(|e| self.error(e))?;
+        Ok(newest.map(unsigned))
+    }
+
     /// Writes down a state to be attested, in the place of an older one of the same market.
     ///
     /// # Errors

@@ -286,6 +286,11 @@ impl Submitter {
         let (job, nonce, hash) = (flight.job.id, flight.job.nonce, attempt.hash);
         flight.sent = Instant::now();
         let outcome = self.rpc.send(&attempt.raw).await;
+        // Silence says nothing: the pool is asked later.
+        flight.held = matches!(
+            outcome,
+            SendOutcome::Accepted | SendOutcome::AlreadyKnown | SendOutcome::Underpriced
+        );
         match &outcome {
             SendOutcome::Accepted | SendOutcome::AlreadyKnown => {}
             SendOutcome::NonceUsed => info!(job, nonce, "nonce is used on chain; looking for the receipt"),
@@ -326,7 +331,7 @@ impl Submitter {
             max_fee: last.max_fee,
             tip: last.tip,
         };
-        flight.priced = Instant::now();
+        flight.reprice();
         let Some(fees) = self.policy.bump(old, self.quote) else {
             warn!(
                 job = flight.job.id,
