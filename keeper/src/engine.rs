@@ -38,6 +38,11 @@ use crate::state::{AccountIndex, Book, MarketIndex, StrategyId, load};
 use crate::submit::sink::{ChainSink, Pair, Patience, ProofPath};
 use crate::submit::{Stopwatch, SubmitError, Submitter};
 
+alloy::sol! {
+    /// A constant of the engine that is not part of its interface.
+    function MAX_CLOCK_AHEAD() external view returns (uint64);
+}
+
 /// Why the loop ends.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
@@ -87,6 +92,9 @@ pub enum SignalRefused {
     /// The strategy has fewer markets.
     #[error("the strategy has no market of this index")]
     UnknownMarket,
+    /// The contract would refuse it for its time; taken, it would supersede every honest one for as long.
+    #[error("observedAt, Unix milliseconds, lies ahead of the chain's clock")]
+    FromTheFuture,
     /// A later state of the same market was taken before.
     #[error("a signal with a later observedAt was taken before")]
     Superseded,
@@ -190,6 +198,10 @@ pub struct Engine {
     attestations: BTreeMap<Pair, Attestation>,
     /// Seconds after which the contract refuses a signal; read once.
     max_signal_age: Option<u64>,
+    /// Seconds a signal may be ahead of the block that stores it; read once.
+    max_clock_ahead: Option<u64>,
+    /// When the head was first read. Unlike `head_seen`, changes told by the feed do not count.
+    head_read: Option<Instant>,
     watched: HashMap<(Address, AccountIndex), Instant>,
     last_checkpoint: HashMap<Address, u64>,
 }
@@ -230,6 +242,8 @@ impl Engine {
             refreshed: Instant::now(),
             attestations: BTreeMap::new(),
             max_signal_age: None,
+            max_clock_ahead: None,
+            head_read: None,
             watched: HashMap::new(),
             last_checkpoint: HashMap::new(),
         }
@@ -345,6 +359,7 @@ impl Engine {
         let is_new = self.book.head.is_none_or(|known| known.hash != head.hash);
         if is_new {
             self.book.head_seen = Some(Instant::now());
+            self.head_read = self.book.head_seen;
             self.book.head = Some(head);
             self.submitter.refresh_fees(head.base_fee).await;
             self.follow(head).await?;
@@ -439,7 +454,7 @@ impl Engine {
     /// Reads everything again.
     async fn resync(&mut self, why: &'static str, head: Head) -> Result<(), EngineError> {
         info!(why, block = head.number, "reading everything from the chain");
-        let ids = load::strategy_ids(self.rpc.as_ref(), &self.deployment, head.number).await?;
+        let ids = load::strategy_ids(self.rpc.as_ref(), &self.deployment).await?;
         for vault in self.book.vaults.values_mut() {
             vault.accounts.clear();
             vault.last_nav = 0;
@@ -645,9 +660,27 @@ impl Engine {
             return Ok(Err(SignalRefused::UnknownMarket));
         }
         let pair = (seen.strategy, seen.market);
-        if let Some(known) = self.attestations.get(&pair)
-            && known.observed_at > seen.observed_at
-        {
+        let latest = self.latest_signal_time().await?;
+        if seen.observed_at > latest {
+            return Ok(Err(SignalRefused::FromTheFuture));
+        }
+        let stored = IMirrorEngine::signalOfCall {
+            strategyId: U256::from(seen.strategy),
+            market: seen.market,
+        };
+        let stored = views::must(self.rpc.as_ref(), self.deployment.engine, stored).await?;
+        // What waits, what was signed here, and what the chain has from any keeper. A time from the future can only have
+        // been taken in by an older version of this one, and counts for nothing.
+        let newest = [
+            self.attestations.get(&pair).map(|known| known.observed_at),
+            self.journal.newest_observed(seen.strategy, seen.market).await?,
+            Some(stored.observedAt),
+        ]
+        .into_iter()
+        .flatten()
+        .filter(|observed_at| *observed_at <= latest)
+        .max();
+        if newest.is_some_and(|newest| newest > seen.observed_at) {
             return Ok(Err(SignalRefused::Superseded));
         }
         let attestation = Attestation {
@@ -660,6 +693,25 @@ impl Engine {
         self.journal.attest(&attestation).await?;
         self.attestations.insert(pair, attestation);
         Ok(Ok(()))
+    }
+
+    /// The latest `observedAt`, Unix ms, that the next block would take.
+    async fn latest_signal_time(&mut self) -> Result<u64, EngineError> {
+        let ahead = match self.max_clock_ahead {
+            Some(ahead) => ahead,
+            None => {
+                let ahead =
+                    views::must(self.rpc.as_ref(), self.deployment.engine, MAX_CLOCK_AHEADCall {}).await?;
+                *self.max_clock_ahead.insert(ahead)
+            }
+        };
+        // The chain's clock stands still between blocks; the block that will carry the signal is later by as much.
+        let since = self.head_read.map_or(Duration::ZERO, |read| read.elapsed());
+        let head = self.book.head.map_or(0, |head| head.timestamp);
+        Ok(head
+            .saturating_add(ahead)
+            .saturating_mul(1_000)
+            .saturating_add(u64::try_from(since.as_millis()).unwrap_or(u64::MAX)))
     }
 
     /// Signs a state that was handed in and sends it with the accounts it moves.
@@ -915,14 +967,11 @@ impl Engine {
     /// # Errors
     /// As [`Self::look`].
     pub async fn relays(&mut self) -> Result<(), EngineError> {
-        let flights = self
+        let (submitter, tracker) = (&mut self.submitter, &mut self.tracker);
+        let sending = self
             .relay
-            .send(self.rpc.as_ref(), &self.journal, &mut self.submitter)
-            .await?;
-        for flight in flights {
-            self.tracker.track(flight);
-        }
-        Ok(())
+            .send(self.rpc.as_ref(), &self.journal, submitter, tracker);
+        Ok(sending.await?)
     }
 
     /// Simulates and sends a call that is not a batch.

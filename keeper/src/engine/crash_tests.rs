@@ -13,7 +13,7 @@ use alloy::sol_types::{SolCall as _, SolError as _, SolEvent as _};
 use async_trait::async_trait;
 use lockstep_contracts::bindings::IMirrorEngine;
 use lockstep_contracts::deployment::{Deployment, PerpContracts};
-use lockstep_contracts::relay::{Mandate, RelayState, SignedMandate};
+use lockstep_contracts::relay::{Intent, Mandate, RelayState, SignedIntent, SignedMandate};
 use secrecy::SecretString;
 use tokio::sync::watch;
 
@@ -22,8 +22,9 @@ use crate::chain::{Answer, Call, Head, Receipt, Rpc, RpcError, SendOutcome};
 use crate::config::Pace;
 use crate::confirm::{Patience, Tracker};
 use crate::guard::Limits;
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Journal, JournalError, NewJob};
 use crate::plan::GasModel;
+use crate::relay::Relay;
 use crate::source::perp_v2::PerpV2;
 use crate::submit::Submitter;
 use crate::submit::fees::Policy;
@@ -39,6 +40,10 @@ enum Mood {
     Forgetful,
     /// Takes the newest block back once, transactions and all.
     Reorganising,
+    /// Finds that the keeper cannot pay.
+    Poor,
+    /// Takes transactions and mines none.
+    Congested,
 }
 
 #[derive(Debug)]
@@ -46,11 +51,19 @@ struct State {
     mood: Mood,
     /// Salt of each block's hash; a reorganised block gets another.
     blocks: Vec<u64>,
+    /// Of blocks to come: a chain that went back does not make the same blocks again.
+    salt: u64,
     pool: BTreeMap<u64, TxEnvelope>,
     mined: Vec<(u64, TxEnvelope)>,
     used: HashSet<(Address, U256)>,
     sends: u32,
     reorganised: bool,
+    /// Nonces that transactions of nobody here have used, before all others.
+    foreign: u64,
+    /// How many more times the nonce is said to be 0.
+    low_answers: u32,
+    /// After so many more, estimates fail.
+    estimates_left: Option<u32>,
     /// Every hash ever offered, by nonce: more than one is a replacement.
     offered: BTreeMap<u64, HashSet<B256>>,
 }
@@ -62,11 +75,15 @@ impl FakeChain {
         Self(Mutex::new(State {
             mood,
             blocks: vec![0],
+            salt: 0,
             pool: BTreeMap::new(),
             mined: Vec::new(),
             used: HashSet::new(),
             sends: 0,
             reorganised: false,
+            foreign: 0,
+            low_answers: 0,
+            estimates_left: None,
             offered: BTreeMap::new(),
         }))
     }
@@ -91,8 +108,11 @@ impl State {
 
     fn mine(&mut self) {
         let number = self.blocks.len() as u64;
-        self.blocks.push(0);
-        while let Some(next) = self.pool.remove(&(self.mined.len() as u64)) {
+        self.blocks.push(self.salt);
+        if self.mood == Mood::Congested {
+            return;
+        }
+        while let Some(next) = self.pool.remove(&(self.foreign + self.mined.len() as u64)) {
             self.mined.push((number, next));
         }
     }
@@ -108,7 +128,10 @@ impl State {
         self.used.clear();
         let mut wanted = Vec::new();
         for (_, transaction) in self.mined.clone() {
-            let call = IMirrorEngine::followManyCall::abi_decode(transaction.input()).unwrap();
+            // What only uses up a nonce has no calldata.
+            let Ok(call) = IMirrorEngine::followManyCall::abi_decode(transaction.input()) else {
+                continue;
+            };
             for (item, signed) in call.signed.iter().enumerate() {
                 let mandate = &signed.mandate;
                 let data: LogData = if self.used.insert((mandate.follower, mandate.nonce)) {
@@ -179,10 +202,23 @@ impl Rpc for FakeChain {
         Ok(calls.iter().map(|_| Ok(Bytes::from(vec![0; 32]))).collect())
     }
     async fn estimate(&self, _call: &Call) -> Result<Answer<u64>, RpcError> {
-        Ok(Ok(300_000))
+        let mut state = self.0.lock().unwrap();
+        match state.estimates_left.as_mut() {
+            Some(0) => Err(RpcError::Unreadable { what: "estimate" }),
+            Some(left) => {
+                *left -= 1;
+                Ok(Ok(300_000))
+            }
+            None => Ok(Ok(300_000)),
+        }
     }
     async fn nonce(&self, _address: Address) -> Result<u64, RpcError> {
-        Ok(self.0.lock().unwrap().mined.len() as u64)
+        let mut state = self.0.lock().unwrap();
+        if state.low_answers > 0 {
+            state.low_answers -= 1;
+            return Ok(0);
+        }
+        Ok(state.foreign + state.mined.len() as u64)
     }
     async fn priority_fee(&self) -> Result<u128, RpcError> {
         Ok(1)
@@ -194,8 +230,11 @@ impl Rpc for FakeChain {
         assert!(transaction.recover_signer().is_ok());
         let (nonce, hash) = (transaction.nonce(), *transaction.tx_hash());
         state.offered.entry(nonce).or_default().insert(hash);
-        if nonce < state.mined.len() as u64 {
+        if nonce < state.foreign + state.mined.len() as u64 {
             return SendOutcome::NonceUsed;
+        }
+        if state.mood == Mood::Poor {
+            return SendOutcome::InsufficientFunds;
         }
         if state.mood == Mood::Forgetful && state.sends <= 3 {
             return SendOutcome::Accepted;
@@ -517,4 +556,205 @@ async fn a_disk_that_is_full_at_any_page_lets_nothing_out_unwritten() {
         refused >= 3 && silent >= 1,
         "{refused} full disks, {silent} before the first send"
     );
+}
+
+/// How a chain loses what is settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Loss {
+    /// Other blocks in the place of all of them, and at least as many.
+    Reorganised,
+    /// Back to the first block, as after a restart from an older dump.
+    Restored,
+    /// Nothing is lost: the endpoint only says so for a while.
+    Claimed,
+}
+
+impl State {
+    fn lose(&mut self, loss: Loss) {
+        match loss {
+            Loss::Reorganised => self.blocks.iter_mut().skip(1).for_each(|salt| *salt += 1),
+            Loss::Restored => self.blocks.truncate(1),
+            Loss::Claimed => {
+                self.low_answers = 10;
+                return;
+            }
+        }
+        self.salt += 1;
+        self.mined.clear();
+        self.pool.clear();
+        self.foreign = 0;
+    }
+}
+
+/// Jobs that were settled are sent again, the same bytes, once the chain has lost them; nothing waits behind a gap.
+#[tokio::test]
+async fn what_was_settled_is_sent_again_when_the_chain_goes_back_below_it() {
+    for loss in [Loss::Reorganised, Loss::Restored, Loss::Claimed] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("journal.db");
+        let chain = Arc::new(FakeChain::new(Mood::Honest));
+        let items = items(1);
+        let (before, after) = items.split_at(2);
+        live(&path, &chain, End::Peaceful, before).await.unwrap();
+        let settled: Vec<B256> = {
+            let mut state = chain.0.lock().unwrap();
+            let settled = state.mined.iter().map(|(_, tx)| *tx.tx_hash()).collect();
+            state.lose(loss);
+            settled
+        };
+        live(&path, &chain, End::Peaceful, after).await.unwrap();
+        let journal = Journal::open(&path, false).await.unwrap();
+        for (id, _) in &items {
+            let status = journal.status(*id).await.unwrap().unwrap().state;
+            assert!(
+                matches!(status, RelayState::Included { .. }),
+                "{loss:?}: {status:?}"
+            );
+        }
+        journal.close().await;
+        let state = chain.0.lock().unwrap();
+        let nonces: Vec<u64> = state.mined.iter().map(|(_, tx)| tx.nonce()).collect();
+        assert_eq!(nonces, (0..=settled.len() as u64).collect::<Vec<_>>(), "{loss:?}");
+        for hash in settled {
+            assert!(
+                state.offered.values().any(|offered| offered.contains(&hash)),
+                "{loss:?}"
+            );
+        }
+    }
+}
+
+/// Nonces that no job of this journal holds: below a job they are used up, above all jobs they start again.
+#[tokio::test]
+async fn a_free_nonce_without_a_job_stops_nobody() {
+    for jobs_before in [false, true] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("journal.db");
+        let chain = Arc::new(FakeChain::new(Mood::Honest));
+        chain.0.lock().unwrap().foreign = 2;
+        let items = items(1);
+        let (before, after) = items.split_at(if jobs_before { 2 } else { 0 });
+        live(&path, &chain, End::Peaceful, before).await.unwrap();
+        let (rpc, journal) = (chain.clone(), Journal::open(&path, false).await.unwrap());
+        let (mut submitter, mut tracker) = hands(&chain, &journal).await;
+        chain.0.lock().unwrap().lose(Loss::Restored);
+        let wanted = if jobs_before { 3 } else { 0 };
+        for look in 0.. {
+            assert!(look < 20, "jobs before: {jobs_before}: never made good");
+            let head = rpc.head().await.unwrap();
+            tracker.step(&head, &mut submitter).await.unwrap();
+            assert!(
+                look > 0 || submitter.next_nonce() > 0,
+                "believed at the first look"
+            );
+            let mined = chain.0.lock().unwrap().mined.len() as u64;
+            if mined == wanted && submitter.next_nonce() == wanted {
+                break;
+            }
+        }
+        journal.close().await;
+        live(&path, &chain, End::Peaceful, after).await.unwrap();
+        let journal = Journal::open(&path, false).await.unwrap();
+        for (id, _) in &items {
+            let status = journal.status(*id).await.unwrap().unwrap().state;
+            assert!(matches!(status, RelayState::Included { .. }), "{status:?}");
+        }
+        journal.close().await;
+    }
+}
+
+/// A submitter and a tracker without patience, on their own.
+async fn hands(chain: &Arc<FakeChain>, journal: &Journal) -> (Submitter, Tracker) {
+    let key = Key::new(&SecretString::from(format!("{:064x}", 7))).unwrap();
+    let rpc: Arc<dyn Rpc> = chain.clone();
+    let (policy, gas) = (Policy::default(), GasModel::default());
+    let submitter = Submitter::resume(rpc.clone(), journal.clone(), key, 1, policy, gas);
+    let patience = Patience {
+        confirmations: 2,
+        stall_seconds: 0,
+        resend_seconds: 0,
+    };
+    let tracker = Tracker::new(rpc, journal.clone(), patience, Vec::new());
+    (submitter.await.unwrap(), tracker)
+}
+
+fn nothing() -> NewJob {
+    NewJob {
+        kind: "checkpoint",
+        cause: String::new(),
+        vault: None,
+        market: None,
+        target: Address::repeat_byte(2),
+        calldata: Bytes::new(),
+        gas: 21_000,
+        relays: Vec::new(),
+    }
+}
+
+/// What was sent before a question went unanswered is followed all the same.
+#[tokio::test]
+async fn a_later_item_without_an_answer_loses_no_earlier_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let chain = Arc::new(FakeChain::new(Mood::Honest));
+    let journal = Journal::open(&directory.path().join("journal.db"), false)
+        .await
+        .unwrap();
+    for index in 1..=2u8 {
+        let signed = SignedIntent {
+            intent: Intent::Stop {
+                follower: Address::repeat_byte(index),
+                strategy: Address::repeat_byte(9),
+                nonce: U256::ZERO,
+                deadline: U256::MAX,
+            },
+            signature: Bytes::from(vec![1]),
+        };
+        let body = serde_json::to_string(&signed).unwrap();
+        journal
+            .accept(B256::repeat_byte(index), "intent", &body)
+            .await
+            .unwrap();
+    }
+    let (mut submitter, mut tracker) = hands(&chain, &journal).await;
+    chain.0.lock().unwrap().estimates_left = Some(1);
+    let relay = Relay::new(Address::repeat_byte(2), 2);
+    let sent = relay
+        .send(chain.as_ref(), &journal, &mut submitter, &mut tracker)
+        .await;
+    assert!(sent.is_err());
+    assert_eq!(tracker.pending().count(), 1, "sent, and forgotten");
+}
+
+/// A fee is raised only when a node holds the bytes and blocks pass without them.
+#[tokio::test]
+async fn a_fee_is_raised_only_when_it_may_be_the_fee() {
+    for (mood, blocks, raised) in [
+        (Mood::Congested, true, true),
+        (Mood::Congested, false, false),
+        (Mood::Poor, true, false),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let chain = Arc::new(FakeChain::new(mood));
+        let journal = Journal::open(&directory.path().join("journal.db"), false)
+            .await
+            .unwrap();
+        let (mut submitter, mut tracker) = hands(&chain, &journal).await;
+        tracker.track(submitter.submit(nothing(), None, None).await.unwrap());
+        let mut head = chain.head().await.unwrap();
+        for _ in 0..6 {
+            tracker.step(&head, &mut submitter).await.unwrap();
+            if blocks {
+                head = chain.head().await.unwrap();
+            }
+        }
+        let (offered, sends) = {
+            let state = chain.0.lock().unwrap();
+            (
+                state.offered.values().map(HashSet::len).sum::<usize>(),
+                state.sends,
+            )
+        };
+        assert_eq!(offered > 1, raised, "{mood:?}, blocks: {blocks}: {offered}");
+        assert!(mood != Mood::Poor || sends > 1, "never handed over again");
+    }
 }

@@ -563,7 +563,7 @@ impl Journal {
         self.commit(tx).await
     }
 
-    /// A reorganisation took the block away: in flight again, and so is everything it carried.
+    /// A reorganisation took the block away, however deep it was: in flight again, and so is everything it carried.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -573,7 +573,7 @@ impl Journal {
         let error = |e| self.error(e);
         sqlx::query(
             "UPDATE jobs SET state = 'submitted', transaction_hash = NULL, block = NULL, block_hash = NULL, \
-             success = NULL, outcome = NULL, updated_at = ? WHERE id = ? AND state = 'included'",
+             success = NULL, outcome = NULL, updated_at = ? WHERE id = ? AND state IN ('included', 'confirmed', 'usurped')",
         )
         .bind(now)
         .bind(job)
@@ -652,18 +652,38 @@ impl Journal {
         .map_err(|e| self.error(e))?;
         let mut jobs = Vec::with_capacity(rows.len());
         for row in &rows {
-            let mut job = self.job(row)?;
-            let attempts = sqlx::query("SELECT * FROM attempts WHERE job = ? ORDER BY rowid")
-                .bind(job.id)
-                .fetch_all(&self.pool)
-                .await
-                .map_err(|e| self.error(e))?;
-            for row in &attempts {
-                job.attempts.push(self.attempt(row)?);
-            }
-            jobs.push(job);
+            jobs.push(self.with_attempts(row).await?);
         }
         Ok(jobs)
+    }
+
+    /// The job a nonce belongs to, settled or not.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn job_at(&self, nonce: u64) -> Result<Option<Job>, JournalError> {
+        let row = sqlx::query("SELECT * FROM jobs WHERE nonce = ?")
+            .bind(signed(nonce))
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(|e| self.error(e))?;
+        match row {
+            Some(row) => self.with_attempts(&row).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn with_attempts(&self, row: &SqliteRow) -> Result<Job, JournalError> {
+        let mut job = self.job(row)?;
+        let attempts = sqlx::query("SELECT * FROM attempts WHERE job = ? ORDER BY rowid")
+            .bind(job.id)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|e| self.error(e))?;
+        for row in &attempts {
+            job.attempts.push(self.attempt(row)?);
+        }
+        Ok(job)
     }
 
     /// The nonce after the highest ever signed; `None` when nothing was.
@@ -807,6 +827,22 @@ impl Journal {
                 .await
                 .map_err(|e| self.error(e))?;
         Ok(highest.map(unsigned))
+    }
+
+    /// The latest time of a state that this keeper signed for a market; the chain may not have stored it.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn newest_observed(&self, strategy: u64, market: u8) -> Result<Option<u64>, JournalError> {
+        let newest: Option<i64> = sqlx::query_scalar(
+            "SELECT MAX(observed_at) FROM signals WHERE strategy = ? AND market = ? AND sequence IS NOT NULL",
+        )
+        .bind(signed(strategy))
+        .bind(market)
+        .fetch_one(&self.pool)
+        .await
+        .map_err(|e| self.error(e))?;
+        Ok(newest.map(unsigned))
     }
 
     /// Writes down a state to be attested, in the place of an older one of the same market.

@@ -257,6 +257,7 @@ impl From<SignalRefused> for Failure {
             SignalRefused::UnknownStrategy => (StatusCode::UNPROCESSABLE_ENTITY, "unknown-strategy"),
             SignalRefused::ProvenByVenue => (StatusCode::UNPROCESSABLE_ENTITY, "proven-by-venue"),
             SignalRefused::UnknownMarket => (StatusCode::UNPROCESSABLE_ENTITY, "unknown-market"),
+            SignalRefused::FromTheFuture => (StatusCode::UNPROCESSABLE_ENTITY, "from-the-future"),
             SignalRefused::Superseded => (StatusCode::CONFLICT, "superseded"),
         };
         Self::new(status, code, refused.to_string())

@@ -7,19 +7,22 @@ pub mod validate;
 
 use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::sol_types::SolCall as _;
-use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt as _};
 use lockstep_contracts::bindings::IMirrorEngine;
 use lockstep_contracts::relay::{Intent, SignedIntent, SignedMandate, TokenPermit};
 use tracing::{debug, info, warn};
 
 use crate::chain::{Call, Receipt, Revert, Rpc, reverts};
-use crate::confirm::Flight;
+use crate::confirm::{Flight, Tracker};
 use crate::engine::outcome::{followed, relay_failures};
 use crate::journal::{Journal, NewJob, Queued, RelayOutcome};
 use crate::submit::{Simulated, SubmitError, Submitter};
 
 /// Gas of `followMany` besides its mandates.
 const OVERHEAD: u64 = 60_000;
+
+/// Estimates asked for at once: a full queue must not cost the trades their endpoint.
+const ESTIMATES: usize = 8;
 
 /// Sends what is queued.
 #[derive(Debug)]
@@ -129,14 +132,14 @@ impl Relay {
     /// Sends everything queued. What the chain would refuse now is rejected with its reason.
     ///
     /// # Errors
-    /// When no endpoint answers or the journal fails; what is queued stays so.
+    /// When no endpoint answers or the journal fails; what is queued stays so, and what was sent is tracked.
     pub async fn send(
         &self,
         rpc: &dyn Rpc,
         journal: &Journal,
         submitter: &mut Submitter,
-    ) -> Result<Vec<Flight>, SubmitError> {
-        let mut flights = Vec::new();
+        tracker: &mut Tracker,
+    ) -> Result<(), SubmitError> {
         let mut mandates = Vec::new();
         let mut intents = Vec::new();
         for item in journal.queued().await? {
@@ -156,12 +159,14 @@ impl Relay {
         }
         let mandates = self.refuse_early(rpc, journal, submitter, mandates).await?;
         for batch in mandates.chunks(self.per_batch) {
-            flights.extend(self.follow_many(submitter, batch).await?);
+            self.follow_many(submitter, tracker, batch).await?;
         }
         for (id, signed) in intents {
-            flights.extend(self.intent(journal, submitter, id, &signed).await?);
+            if let Some(flight) = self.intent(journal, submitter, id, &signed).await? {
+                tracker.track(flight);
+            }
         }
-        Ok(flights)
+        Ok(())
     }
 
     async fn refuse_early(
@@ -174,15 +179,15 @@ impl Relay {
         if mandates.is_empty() {
             return Ok(mandates);
         }
-        let estimates = join_all(mandates.iter().map(async |ready| {
+        let asked = stream::iter(mandates.iter().map(async |ready| {
             let call = Call {
                 from: Some(submitter.address()),
                 to: self.engine,
                 data: follow_call(&ready.signed),
             };
             rpc.estimate(&call).await
-        }))
-        .await;
+        }));
+        let estimates: Vec<_> = asked.buffered(ESTIMATES).collect().await;
         let mut good = Vec::with_capacity(mandates.len());
         for (mut ready, estimate) in mandates.into_iter().zip(estimates) {
             match estimate? {
@@ -203,10 +208,10 @@ impl Relay {
     async fn follow_many(
         &self,
         submitter: &mut Submitter,
+        tracker: &mut Tracker,
         batch: &[Ready],
-    ) -> Result<Vec<Flight>, SubmitError> {
+    ) -> Result<(), SubmitError> {
         let mut parts = vec![batch];
-        let mut flights = Vec::new();
         while let Some(part) = parts.pop() {
             let calldata: Bytes = IMirrorEngine::followManyCall {
                 signed: part.iter().map(|ready| signed_mandate(&ready.signed)).collect(),
@@ -232,7 +237,7 @@ impl Relay {
                         gas,
                         relays: part.iter().map(|ready| ready.id).collect(),
                     };
-                    flights.push(submitter.submit(job, None, None).await?);
+                    tracker.track(submitter.submit(job, None, None).await?);
                 }
                 None if part.len() > 1 => {
                     let (first, second) = part.split_at(part.len() / 2);
@@ -242,7 +247,7 @@ impl Relay {
                 None => warn!(estimate, "a mandate does not fit a transaction; it stays queued"),
             }
         }
-        Ok(flights)
+        Ok(())
     }
 
     async fn intent(

@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 
 use alloy::primitives::{Address, U256};
-use alloy::rpc::types::Filter;
-use alloy::sol_types::SolEvent as _;
 use lockstep_contracts::bindings::{ILiquidator, IMasterRegistry, IMirrorEngine, IStrategyVault, IVenue};
 use lockstep_contracts::deployment::Deployment;
 use lockstep_contracts::units::{Size, Usdc, Wad};
@@ -27,34 +25,14 @@ fn usdc(value: U256) -> Result<Usdc, RpcError> {
     Usdc::try_from_u256(value).map_err(|_| UNREADABLE)
 }
 
-/// Ids of all strategies registered from the deployment up to `to`.
+/// Ids of all strategies: the registry counts them from 1.
 ///
 /// # Errors
 /// When the endpoint does not answer.
-pub async fn strategy_ids(
-    rpc: &dyn Rpc,
-    deployment: &Deployment,
-    to: u64,
-) -> Result<BTreeSet<StrategyId>, RpcError> {
-    let mut ids = BTreeSet::new();
-    let mut from = deployment.deployment_block;
-    while from <= to {
-        let until = to.min(from.saturating_add(LOG_RANGE - 1));
-        let filter = Filter::new()
-            .address(deployment.registry)
-            .event_signature(IMasterRegistry::StrategyRegistered::SIGNATURE_HASH)
-            .from_block(from)
-            .to_block(until);
-        for log in rpc.logs(&filter).await? {
-            if let Ok(event) = IMasterRegistry::StrategyRegistered::decode_log(&log.inner)
-                && let Ok(id) = StrategyId::try_from(event.strategyId)
-            {
-                ids.insert(id);
-            }
-        }
-        from = until + 1;
-    }
-    Ok(ids)
+pub async fn strategy_ids(rpc: &dyn Rpc, deployment: &Deployment) -> Result<BTreeSet<StrategyId>, RpcError> {
+    let count = views::must(rpc, deployment.registry, IMasterRegistry::strategyCountCall {}).await?;
+    let count = StrategyId::try_from(count).map_err(|_| UNREADABLE)?;
+    Ok((1..=count).collect())
 }
 
 /// Reads a strategy, its terms, its markets and its vaults into the book.

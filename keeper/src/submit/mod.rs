@@ -151,6 +151,44 @@ impl Submitter {
         self.nonces.seen_on_chain(count);
     }
 
+    /// The nonce of the next job.
+    #[must_use]
+    pub const fn next_nonce(&self) -> u64 {
+        self.nonces.peek()
+    }
+
+    /// The chain went back below nonces that no job was written for: they are given out again.
+    pub fn lower_nonce(&mut self, nonce: u64) {
+        self.nonces.lower(nonce);
+    }
+
+    /// Uses up a nonce that no job holds, so that later ones are not stuck behind it: nothing, sent to ourselves.
+    /// `None` when the chain would refuse even that.
+    ///
+    /// # Errors
+    /// As [`Self::submit`], and when no endpoint answers.
+    pub async fn fill(&mut self, nonce: u64) -> Result<Option<Flight>, SubmitError> {
+        let (target, calldata) = (self.key.address(), Bytes::new());
+        let Simulated::Fits(gas) = self.simulate(target, &calldata).await? else {
+            warn!(
+                nonce,
+                "a transfer of nothing is refused; is the key's address a contract?"
+            );
+            return Ok(None);
+        };
+        let job = NewJob {
+            kind: "fill",
+            cause: format!("nonce {nonce} is free again and belongs to no job"),
+            vault: None,
+            market: None,
+            target,
+            calldata,
+            gas,
+            relays: Vec::new(),
+        };
+        self.submit_at(nonce, job, None, None).await.map(Some)
+    }
+
     /// Gas limit for an estimate, `None` when it does not fit a transaction.
     #[must_use]
     pub fn gas_limit(&self, estimate: u64) -> Option<u64> {
@@ -190,7 +228,16 @@ impl Submitter {
         signal: Option<&SignalSeen>,
         watch: Option<Stopwatch>,
     ) -> Result<Flight, SubmitError> {
-        let nonce = self.nonces.peek();
+        self.submit_at(self.nonces.peek(), job, signal, watch).await
+    }
+
+    async fn submit_at(
+        &mut self,
+        nonce: u64,
+        job: NewJob,
+        signal: Option<&SignalSeen>,
+        watch: Option<Stopwatch>,
+    ) -> Result<Flight, SubmitError> {
         let unsigned = Unsigned {
             chain_id: self.chain_id,
             nonce,
@@ -239,6 +286,11 @@ impl Submitter {
         let (job, nonce, hash) = (flight.job.id, flight.job.nonce, attempt.hash);
         flight.sent = Instant::now();
         let outcome = self.rpc.send(&attempt.raw).await;
+        // Silence says nothing: the pool is asked later.
+        flight.held = matches!(
+            outcome,
+            SendOutcome::Accepted | SendOutcome::AlreadyKnown | SendOutcome::Underpriced
+        );
         match &outcome {
             SendOutcome::Accepted | SendOutcome::AlreadyKnown => {}
             SendOutcome::NonceUsed => info!(job, nonce, "nonce is used on chain; looking for the receipt"),
@@ -279,7 +331,7 @@ impl Submitter {
             max_fee: last.max_fee,
             tip: last.tip,
         };
-        flight.priced = Instant::now();
+        flight.reprice();
         let Some(fees) = self.policy.bump(old, self.quote) else {
             warn!(
                 job = flight.job.id,

@@ -1,4 +1,5 @@
 //! The nonce manager. A nonce belongs to one job for ever; it is given out only by writing the job into the journal.
+//! Nonces no job was ever written for may be given out again after the chain went back ([`Nonces::lower`]).
 
 /// The next nonce.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +30,11 @@ impl Nonces {
     /// The chain has mined `count` transactions of this key: another process may have used some.
     pub fn seen_on_chain(&mut self, count: u64) {
         self.next = self.next.max(count);
+    }
+
+    /// The chain went back to `count`, and no job was written for it or for a later one.
+    pub fn lower(&mut self, count: u64) {
+        self.next = self.next.min(count);
     }
 }
 

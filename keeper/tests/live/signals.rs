@@ -164,6 +164,9 @@ async fn a_signal_is_refused_before_it_is_taken_or_not_at_all() -> anyhow::Resul
         (999, 0, now, (422, "unknown-strategy")),
         (followed_on_chain, 0, now, (422, "proven-by-venue")),
         (id, 9, now, (422, "unknown-market")),
+        // Microseconds instead of milliseconds: taken, nothing later would ever be.
+        (id, 0, now * 1_000, (422, "from-the-future")),
+        (id, 0, now + 3_600_000, (422, "from-the-future")),
         (id, 0, now, (202, "")),
         (id, 0, now - 1, (409, "superseded")),
     ] {
@@ -175,4 +178,28 @@ async fn a_signal_is_refused_before_it_is_taken_or_not_at_all() -> anyhow::Resul
         assert_eq!((status, code), wanted, "{answer}");
     }
     Ok(())
+}
+
+/// Once the chain has stored a signal nothing waits any more, and an older one still does not take its place.
+#[tokio::test]
+async fn an_older_signal_does_not_replace_one_that_is_stored() -> anyhow::Result<()> {
+    let stack = keeper_with("").await?;
+    let strategy = register(&stack).await?;
+    let account = join(&stack, &strategy, 1).await?;
+    let observed_at = stack.chain.time().await? * 1_000;
+    signal(&stack, &strategy, "1", observed_at).await?;
+    on_side(&stack, &strategy, account, 1).await?;
+    looked_again(&stack, 3).await?;
+    let body = serde_json::json!({
+        "strategyId": u64::try_from(strategy.id)?, "market": 0, "leverage": "-1", "observedAt": observed_at - 1_000,
+    });
+    let (status, answer) = post(&stack, "v1/signal", &body).await?;
+    assert_eq!(
+        (status, answer.get("code").and_then(Value::as_str)),
+        (409, Some("superseded"))
+    );
+    looked_again(&stack, 3).await?;
+    let kept = stored(&stack, &strategy).await?;
+    assert_eq!((kept.sequence, kept.observedAt), (1, observed_at));
+    on_side(&stack, &strategy, account, 1).await
 }

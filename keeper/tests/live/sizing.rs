@@ -144,7 +144,7 @@ async fn the_port_sizes_as_the_contract_does() -> anyhow::Result<()> {
             head: Some(rpc.head().await?),
             ..Book::default()
         };
-        for id in load::strategy_ids(&rpc, &stack.deployment, stack.chain.height().await?).await? {
+        for id in load::strategy_ids(&rpc, &stack.deployment).await? {
             load::strategy(&rpc, &stack.deployment, &mut book, id).await?;
         }
         load::vault(&rpc, &mut book, master.vault).await?;

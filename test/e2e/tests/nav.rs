@@ -60,6 +60,13 @@ async fn a_reorg_under_a_batch_is_made_good() -> anyhow::Result<()> {
         let block = master.trade(&stack, "ETH-USD", leverage).await?;
         let reach = followed(&stack, &master, "ETH-USD", block).await?;
         stack.indexed().await?;
+        if round % 2 == 1 {
+            // So deep that the keeper has settled the batch and follows it no longer.
+            eventually("the batch to be settled", PATIENCE, async || {
+                Ok((stack.chain.height().await? >= reach.reached_in + 8).then_some(()))
+            })
+            .await?;
+        }
         // The batch disappears, the master's trade stays.
         let depth = stack.chain.height().await? - reach.reached_in + 1;
         stack.reorg(depth).await?;
