@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+pragma solidity ^0.8.30;
+
+import {FoundFixture} from "./Found.t.sol";
+
+/// @notice Funding while the vault's sides all but cancel out: the venue charges for its own size, which the ledger's may
+/// differ from by a dust that is as large as the net itself.
+contract FundingOfANetOfDustTest is FoundFixture {
+    /// @dev A long by 200, B short by one wei more, C gone but for what is too small to trade: the ledger's net is one
+    /// wei, the venue's 9e8.
+    function _allButCancelled() private {
+        _follow(1, 200_000e6);
+        _trade(master, ethMarket, 1000e18);
+        _mirror(ETH, _accounts(1, 1));
+        _trade(master, ethMarket, -3000e18);
+        _follow(2, 100_000e6);
+        _follow(3, 100_000e6);
+        _mirror(ETH, _accounts(2, 3));
+
+        int256 c = vault.positionView(3, ETH).size;
+        vm.startPrank(_follower(3));
+        vault.closePosition(ETH, uint256(-c) - 9e8, 10_000);
+        vault.closePosition(ETH, 9e8, 10_000);
+        vm.stopPrank();
+        assertEq(vault.positionView(3, ETH).size, 0);
+
+        int256 a = vault.positionView(1, ETH).size;
+        int256 b = vault.positionView(2, ETH).size;
+        assertGt(-b, a + 1);
+        vm.prank(_follower(2));
+        vault.closePosition(ETH, uint256(-b - a - 1), 10_000);
+        assertEq(vault.positionView(2, ETH).size, -a - 1);
+        assertEq(_held(), -9e8 - 1);
+    }
+
+    function _held() private view returns (int256) {
+        return lockstep.venue.holding(address(vault), vault.marketView(ETH).venueMarket).size;
+    }
+
+    /// @dev The index may move by what the venue asks for a unit, never by what it asks for all of it.
+    function test_netOfOneWei_nobodyIsCreditedWhatTheVenueDoesNotPay() public {
+        _allButCancelled();
+        int256 before = vault.equityOf(2);
+        int256 other = vault.equityOf(1);
+        _setIndexPrice(ethMarket, 1999e8);
+        _wait(1);
+        vault.checkpoint();
+        // 1 USDC up for the short, 1 down for the long, a unit of a few USDC's funding at the very most.
+        assertApproxEqAbs(vault.equityOf(2), before, 1000e6, "short");
+        assertApproxEqAbs(vault.equityOf(1), other, 1000e6, "long");
+
+        vm.prank(_follower(2));
+        assertLe(vault.exit(10_000), uint256(before) + 1000e6, "paid out of others' money");
+        vm.prank(_follower(1));
+        assertGt(vault.exit(10_000), uint256(other) - 2000e6, "paid for it");
+    }
+
+    /// @dev The same over hours: an index that no longer fits its field must not stop anyone either.
+    function test_netOfOneWei_forADay_everyoneStillLeaves() public {
+        _allButCancelled();
+        int256 long = vault.equityOf(1);
+        _setIndexPrice(ethMarket, 1980e8);
+        _pass(1 days);
+        vault.checkpoint();
+        uint256 paid;
+        for (uint256 i = 1; i <= 3; ++i) {
+            vm.prank(_follower(i));
+            paid += vault.exit(10_000);
+            assertEq(vault.positionView(uint32(i), ETH).size, 0);
+        }
+        assertApproxEqRel(paid, 400_000e6, 0.02e18);
+        assertGt(long, 0);
+        _assertSolvent(vault);
+    }
+}
