@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 pragma solidity ^0.8.30;
 
-import {FoundFixture} from "./Found.t.sol";
+import {FoundFixture, IPerpLiquidate} from "./Found.t.sol";
 
 /// @notice Funding while the vault's sides all but cancel out: the venue charges for its own size, which the ledger's may
 /// differ from by a dust that is as large as the net itself.
@@ -70,6 +70,34 @@ contract FundingOfANetOfDustTest is FoundFixture {
         }
         assertApproxEqRel(paid, 400_000e6, 0.02e18);
         assertGt(long, 0);
+        _assertSolvent(vault);
+    }
+}
+
+/// @notice Funding that has run up since the venue liquidated part of a position nobody has divided yet.
+contract FundingSinceALiquidationTest is FoundFixture {
+    function test_fundingSinceTheLiquidation_isPassedOnOnce() public {
+        _follow(1, 10_000e6);
+        _follow(2, 10_000e6);
+        _trade(master, ethMarket, 2500e18); // 5x
+        _mirror(ETH);
+        _setPrice(ethMarket, 1850e8);
+        _pass(60);
+        _setPrice(ethMarket, 1700e8);
+        _pass(60);
+        _setPrice(ethMarket, 1620e8);
+        _pass(31 minutes);
+        _fundMaster(attacker, 1_000_000e6);
+        vm.prank(attacker);
+        IPerpLiquidate(address(perp.clearingHouse)).liquidate(address(vault), address(ethMarket.baseToken), 25e18);
+        _setIndexPrice(ethMarket, 1630e8);
+        _pass(6 hours);
+
+        int256 asked = lockstep.venue.holding(address(vault), vault.marketView(ETH).venueMarket).pendingFunding / 1e12;
+        assertGt(asked * asked, 100e12, "too little to tell");
+        vault.reconcile(ETH);
+        int256 owed = vault.positionView(1, ETH).pendingFunding + vault.positionView(2, ETH).pendingFunding;
+        assertApproxEqAbs(owed, asked, 1000, "not what the venue asks");
         _assertSolvent(vault);
     }
 }
