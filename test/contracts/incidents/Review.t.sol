@@ -1,7 +1,22 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 pragma solidity ^0.8.30;
 
+import {StrategyVault} from "../../../contracts/StrategyVault.sol";
+import {IPerpClearingHouse} from "../../../contracts/venues/perp-v2/interfaces/IPerpV2.sol";
+import {TestUSDC} from "../../../script/deploy/local/TestUSDC.sol";
 import {FoundFixture, IPerpLiquidate} from "./Found.t.sol";
+
+interface ICollateralAdmin {
+    struct Config {
+        address priceFeed;
+        uint24 collateralRatio;
+        uint24 discountRatio;
+        uint256 depositCap;
+    }
+
+    function addCollateral(address token, Config memory config) external;
+    function setMaxCollateralTokensPerAccount(uint8 max) external;
+}
 
 /// @notice Funding while the vault's sides all but cancel out: the venue charges for its own size, which the ledger's may
 /// differ from by a dust that is as large as the net itself.
@@ -99,5 +114,71 @@ contract FundingSinceALiquidationTest is FoundFixture {
         int256 owed = vault.positionView(1, ETH).pendingFunding + vault.positionView(2, ETH).pendingFunding;
         assertApproxEqAbs(owed, asked, 1000, "not what the venue asks");
         _assertSolvent(vault);
+    }
+}
+
+/// @notice What a master has at the venue beside USDC and takers' positions.
+contract MastersAccountTest is FoundFixture {
+    address private other = makeAddr("other master");
+    uint256 private otherId;
+    StrategyVault private otherVault;
+
+    function setUp() public override {
+        super.setUp();
+        (otherId, otherVault) = _register(other, other, _terms());
+    }
+
+    function _leverage() private view returns (int256 leverage) {
+        (leverage,) = lockstep.venue.leverageOf(other, vault.marketView(ETH).venueMarket);
+    }
+
+    /// @dev Collateral that is not USDC is equity, at the venue's own valuation.
+    function test_collateralOtherThanUsdc_isEquity() public {
+        TestUSDC token = new TestUSDC();
+        address feed = makeAddr("collateral feed");
+        vm.etch(feed, hex"00");
+        vm.mockCall(feed, abi.encodeWithSignature("decimals()"), abi.encode(uint8(8)));
+        vm.mockCall(feed, abi.encodeWithSignature("getPrice(uint256)"), abi.encode(uint256(2000e8)));
+        ICollateralAdmin admin = ICollateralAdmin(perp.collateralManager);
+        admin.addCollateral(address(token), ICollateralAdmin.Config(feed, 700_000, 100_000, 1e30));
+        admin.setMaxCollateralTokensPerAccount(3);
+        token.mint(other, 500e6);
+        vm.startPrank(other);
+        token.approve(address(perp.vault), 500e6);
+        perp.vault.deposit(address(token), 500e6); // 1,000,000, of which 70 % counts
+        vm.stopPrank();
+        _trade(other, ethMarket, 350e18);
+        assertApproxEqRel(_leverage(), 1e18, 0.01e18, "700,000 long with 700,000");
+
+        perp.usdc.mint(attacker, 2000e6);
+        vm.startPrank(attacker);
+        perp.usdc.approve(address(perp.vault), 2000e6);
+        perp.vault.depositFor(other, address(perp.usdc), 2000e6);
+        vm.stopPrank();
+        assertApproxEqRel(_leverage(), 1e18, 0.01e18, "a gift of dust");
+    }
+
+    /// @dev A maker's position is wherever anyone pushes the pool: nothing is proved by it, and followers stay as they are.
+    function test_ordersInThePool_proveNothing() public {
+        _fundMaster(other, 1_000_000e6);
+        _trade(other, ethMarket, 500e18);
+        _follow(_key(1), _mandate(otherVault, 1, 10_000e6));
+        lockstep.engine.mirrorVenue(address(otherVault), ETH, 0, _accounts(1, 1));
+        int256 size = otherVault.positionView(1, ETH).size;
+        assertGt(size, 0);
+
+        IPerpClearingHouse.AddLiquidityParams memory p;
+        p.baseToken = address(btcMarket.baseToken);
+        p.quote = 100_000e18;
+        (p.lowerTick, p.upperTick) = (60_000, 108_000); // 403 to 49,000: below the price, quote alone
+        p.deadline = vm.getBlockTimestamp();
+        vm.prank(other);
+        perp.clearingHouse.addLiquidity(p);
+
+        vm.expectRevert(abi.encodeWithSignature("LeverageNotProvable(address)", other));
+        lockstep.engine.mirrorVenue(address(otherVault), ETH, 0, _accounts(1, 1));
+        assertEq(otherVault.positionView(1, ETH).size, size);
+        vm.prank(_follower(1));
+        assertGt(otherVault.exit(10_000), 9900e6);
     }
 }
