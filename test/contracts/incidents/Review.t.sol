@@ -2,6 +2,8 @@
 pragma solidity ^0.8.30;
 
 import {StrategyVault} from "../../../contracts/StrategyVault.sol";
+import {IMirrorEngine} from "../../../contracts/interfaces/IMirrorEngine.sol";
+import {Proof, Signal} from "../../../contracts/interfaces/LockstepTypes.sol";
 import {IPerpClearingHouse} from "../../../contracts/venues/perp-v2/interfaces/IPerpV2.sol";
 import {TestUSDC} from "../../../script/deploy/local/TestUSDC.sol";
 import {FoundFixture, IPerpLiquidate} from "./Found.t.sol";
@@ -180,5 +182,39 @@ contract MastersAccountTest is FoundFixture {
         assertEq(otherVault.positionView(1, ETH).size, size);
         vm.prank(_follower(1));
         assertGt(otherVault.exit(10_000), 9900e6);
+    }
+}
+
+/// @notice Keeper keys.
+contract KeepersSequenceTest is FoundFixture {
+    /// @dev A stolen key's last word must not be the strategy's.
+    function test_sequence_doesNotJumpToItsEnd() public {
+        (, StrategyVault v) = _register(makeAddr("exchange master"), address(0), _terms());
+        _follow(_key(1), _mandate(v, 1, 10_000e6));
+        _mirrorSigned(v, ETH, 2e18, 7, _accounts(1, 1));
+
+        uint64[2] memory tooFar = [type(uint64).max, 7 + (1 << 20) + 1];
+        for (uint256 i = 0; i < tooFar.length; ++i) {
+            (Signal memory signal, bytes memory signature) = _signal(v.strategyId(), ETH, 0, tooFar[i]);
+            vm.expectRevert(abi.encodeWithSignature("SequenceTooFar(uint64,uint64)", tooFar[i], uint64(7)));
+            lockstep.engine.mirrorSigned(address(v), signal, Proof.Keeper, signature, _accounts(1, 1));
+        }
+        _mirrorSigned(v, ETH, 0, 7 + (1 << 20), _accounts(1, 1));
+        assertEq(v.positionView(1, ETH).size, 0);
+    }
+
+    /// @dev A removed key's last signal counts until it is too old, or until a keeper says otherwise.
+    function test_removedKeysSignal_isReplacedByTheNext() public {
+        (, StrategyVault v) = _register(makeAddr("exchange master"), address(0), _terms());
+        _follow(_key(1), _mandate(v, 1, 10_000e6));
+        _mirrorSigned(v, ETH, 2e18, 1, _accounts(1, 1));
+        vm.prank(governance);
+        lockstep.registry.setKeeper(keeper, false);
+        _follow(_key(2), _mandate(v, 2, 10_000e6));
+        _pass(15 minutes);
+        lockstep.engine.mirrorStored(address(v), ETH, _accounts(2, 2));
+        _pass(1);
+        vm.expectPartialRevert(IMirrorEngine.SignalTooOld.selector);
+        lockstep.engine.mirrorStored(address(v), ETH, _accounts(2, 2));
     }
 }
