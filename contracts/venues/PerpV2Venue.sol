@@ -114,7 +114,7 @@ contract PerpV2Venue is IVenue {
     // ---------------------------------------------------------------- views
 
     /// @inheritdoc IVenue
-    /// @dev A paused market has the price at which it was paused, a closed one its closing price: both are final.
+    /// @dev A closed market has its closing price, which is final. A paused one has none: it may be closed at any.
     function indexPrice(bytes32 market) external view returns (uint256 price, uint256 updatedAt) {
         IPerpBaseToken base = IPerpBaseToken(_base(market));
         if (base.isOpen()) {
@@ -126,8 +126,10 @@ contract PerpV2Venue is IVenue {
             if (price == 0 || updatedAt > block.timestamp || block.timestamp - updatedAt > maxPriceAge) {
                 revert StalePrice(market, updatedAt, maxPriceAge);
             }
+        } else if (base.isClosed()) {
+            (price, updatedAt) = (base.getClosedPrice(), block.timestamp);
         } else {
-            (price, updatedAt) = (base.isClosed() ? base.getClosedPrice() : base.getPausedIndexPrice(), block.timestamp);
+            revert StalePrice(market, base.getPausedTimestamp(), maxPriceAge);
         }
         if (price < MIN_PRICE || price > MAX_PRICE) revert PriceOutOfRange(market, price);
     }

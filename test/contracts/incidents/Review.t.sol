@@ -3,8 +3,11 @@ pragma solidity ^0.8.30;
 
 import {StrategyVault} from "../../../contracts/StrategyVault.sol";
 import {IMirrorEngine} from "../../../contracts/interfaces/IMirrorEngine.sol";
+import {IVenue} from "../../../contracts/interfaces/IVenue.sol";
 import {Proof, Signal} from "../../../contracts/interfaces/LockstepTypes.sol";
+import {PerpV2Venue} from "../../../contracts/venues/PerpV2Venue.sol";
 import {IPerpClearingHouse} from "../../../contracts/venues/perp-v2/interfaces/IPerpV2.sol";
+import {IPerpAdmin} from "../../../script/deploy/PerpV2Deployer.sol";
 import {TestUSDC} from "../../../script/deploy/local/TestUSDC.sol";
 import {FoundFixture, IPerpLiquidate} from "./Found.t.sol";
 
@@ -216,5 +219,53 @@ contract KeepersSequenceTest is FoundFixture {
         _pass(1);
         vm.expectPartialRevert(IMirrorEngine.SignalTooOld.selector);
         lockstep.engine.mirrorStored(address(v), ETH, _accounts(2, 2));
+    }
+}
+
+/// @notice A market its venue has paused.
+contract PausedMarketTest is FoundFixture {
+    /// @dev The price of before the pause is nobody's promise: the market may be closed at any other.
+    function test_pausedMarket_hasNoPrice_closedHasTheLast() public {
+        bytes32 id = vault.marketView(ETH).venueMarket;
+        IPerpAdmin(address(ethMarket.baseToken)).pause();
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                IVenue.StalePrice.selector,
+                id,
+                vm.getBlockTimestamp(),
+                PerpV2Venue(address(lockstep.venue)).maxPriceAge()
+            )
+        );
+        lockstep.venue.indexPrice(id);
+        IPerpAdmin(address(ethMarket.baseToken)).close(1500e18);
+        (uint256 price,) = lockstep.venue.indexPrice(id);
+        assertEq(price, 1500e18);
+    }
+
+    /// @dev Margin that the closing price may need is not paid out before it is known; whoever holds nothing there leaves
+    /// at once.
+    function test_pausedMarket_marginWaitsForTheClosingPrice() public {
+        _follow(1, 10_000e6);
+        _trade(master, ethMarket, 1000e18); // 2x
+        _mirror(ETH);
+        _follow(2, 10_000e6);
+        int256 others = vault.equityOf(2);
+        IPerpAdmin(address(ethMarket.baseToken)).pause();
+
+        vm.prank(_follower(1));
+        uint256 paid = vault.exit(10_000);
+        // Twice the margin is at stake: nothing of it leaves.
+        assertEq(paid, 0, "paid at a price nobody confirms");
+        vm.prank(_follower(2));
+        vault.withdraw(5000e6);
+
+        IPerpAdmin(address(ethMarket.baseToken)).close(1500e18);
+        vm.prank(_follower(1));
+        paid = vault.exit(10_000);
+        assertApproxEqRel(paid, 5000e6, 0.02e18);
+        assertEq(vault.positionView(1, ETH).size, 0);
+        vm.prank(_follower(2));
+        assertApproxEqAbs(int256(vault.exit(10_000)), others - 5000e6, 10, "others paid for it");
+        _assertSolvent(vault);
     }
 }
