@@ -11,7 +11,9 @@ import {FixedPointMathLib} from "solady/utils/FixedPointMathLib.sol";
 import {SafeTransferLib} from "solady/utils/SafeTransferLib.sol";
 
 /// @title InsuranceFund
-/// @notice Pays bad debt of vaults, a capped share of the fund a day. Nobody can take money out of it.
+/// @notice Pays bad debt of vaults, a capped share of the fund a day. Nobody can take money out of it for themselves, but
+/// it believes what a registered vault says it is short of: the registry's owner, who names the code of future vaults,
+/// could through false ones reach VAULT_CAP_BPS of it a vault and DAY_CAP_BPS in all a day.
 contract InsuranceFund is IInsuranceFund {
     /// @notice Most one vault gets in a day, bps of the fund at the day's first payment.
     uint256 public constant VAULT_CAP_BPS = 2000;

@@ -39,6 +39,9 @@ contract MirrorEngine is IMirrorEngine, EIP712 {
     uint64 public constant MAX_SIGNAL_AGE = 15 minutes;
     /// @notice How far a keeper's clock may run ahead of the chain's, seconds.
     uint64 public constant MAX_CLOCK_AHEAD = 5;
+    /// @notice How far a signal's sequence may be above the stored one's: 2^44 of them would have to be signed and mined to
+    /// reach the last number.
+    uint64 public constant MAX_SEQUENCE_STEP = 1 << 20;
     /// @notice Largest leverage a signal can carry; a venue proof is cut to it.
     int256 public constant MAX_LEVERAGE = 100e18;
 
@@ -180,6 +183,8 @@ contract MirrorEngine is IMirrorEngine, EIP712 {
 
         uint64 stored = signals[strategyId][signal.market].sequence;
         if (signal.sequence <= stored) revert SignalNotNewer(signal.sequence, stored);
+        // A stolen key must not be able to use up all numbers with one signature.
+        if (signal.sequence - stored > MAX_SEQUENCE_STEP) revert SequenceTooFar(signal.sequence, stored);
         _checkAge(signal.observedAt);
         uint64 nowMs = uint64(block.timestamp) * 1000;
         if (signal.observedAt > nowMs + MAX_CLOCK_AHEAD * 1000) revert SignalFromFuture(signal.observedAt, nowMs);

@@ -75,6 +75,7 @@ interface IMirrorEngine {
     error NotKeeper(address signer);
     error NoSource(uint256 strategyId);
     error SignalNotNewer(uint64 sequence, uint64 stored);
+    error SequenceTooFar(uint64 sequence, uint64 stored);
     error SignalTooOld(uint64 observedAt, uint64 now_);
     error SignalFromFuture(uint64 observedAt, uint64 now_);
     error NoSignal(uint256 strategyId, uint8 market);
@@ -117,7 +118,8 @@ interface IMirrorEngine {
     ) external returns (uint64 batchId, uint256 moved);
 
     /// @notice Moves more accounts on the signal already stored (a batch that was cut, a follower who came late).
-    /// @dev For a strategy with a source the venue is read again instead: use `mirrorVenue`.
+    /// @dev For a strategy with a source the venue is read again instead: use `mirrorVenue`. The signer is not looked at
+    /// again: the signal of a key that was removed since stays usable until MAX_SIGNAL_AGE or the next signal.
     function mirrorStored(address vault, uint8 market, bytes calldata accounts)
         external
         returns (uint64 batchId, uint256 moved);

@@ -37,6 +37,8 @@ interface IVenue {
     /// @notice The L2 sequencer is down or came back less than the grace period ago.
     error SequencerDown(uint256 since);
     error MarketNotOpen(bytes32 market);
+    /// @notice What the account holds cannot be valued at one moment without trusting whoever trades in it.
+    error LeverageNotProvable(address account);
 
     // ---------------------------------------------------------------- DELEGATECALL, state-changing
 
@@ -58,7 +60,8 @@ interface IVenue {
     /// @notice The collateral token (USDC).
     function collateral() external view returns (address);
 
-    /// @notice Index price, 1e18 USDC per base unit. Reverts when stale, absurd, or the sequencer is down.
+    /// @notice Index price, 1e18 USDC per base unit. Reverts when stale, absurd, or the sequencer is down; a market that
+    /// is paused has none, one that was closed for good its closing price.
     function indexPrice(bytes32 market) external view returns (uint256 price, uint256 updatedAt);
 
     /// @notice The account's holding in one market.
@@ -74,6 +77,7 @@ interface IVenue {
 
     /// @notice Signed leverage of `account` in `market`: position notional at the index price / account equity at
     /// index prices, 1e18. 0 when it has no position. This is what a venue proof reads for a master.
+    /// Reverts when it cannot be told: followers then stay as they are.
     /// @return leverage 1e18, positive = long
     /// @return equity the account's equity at index prices, 1e18 USDC; leverage is 0 when it is not positive
     function leverageOf(address account, bytes32 market) external view returns (int256 leverage, int256 equity);

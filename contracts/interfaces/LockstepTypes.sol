@@ -82,7 +82,7 @@ struct Signal {
     uint256 strategyId;
     uint8 market; // index into the strategy's market list
     int256 leverage; // signed position notional / master equity, 1e18
-    uint64 sequence; // strictly rising per strategy and market
+    uint64 sequence; // strictly rising per strategy and market, by at most 2^20
     uint64 observedAt; // unix milliseconds at which the master's state was seen
 }
 

@@ -68,7 +68,7 @@ library LossLib {
         for (uint256 m = 0; m < count; ++m) {
             if (changed >> m & 1 == 0) continue;
             int256 share = weight == 0 ? int256(0) : (unexplained * int256(freed[m].abs())).divDown(weight);
-            applyChange(s, snap, m, held[m], freed[m] + share);
+            applyChange(s, m, held[m], freed[m] + share);
         }
 
         int256 short = -NavLib.surplus(s, VenueLib.read(s, 255));
@@ -99,7 +99,7 @@ library LossLib {
     }
 
     /// @dev The venue made the net position of a market `size`; `cash` (1e18) came with it.
-    function applyChange(VaultState storage s, Snapshot memory snap, uint256 m, int256 size, int256 cash) private {
+    function applyChange(VaultState storage s, uint256 m, int256 size, int256 cash) private {
         MarketState storage market = s.markets[m];
         bool longSide = VenueLib.netSize(market) > 0;
         uint256 other = longSide ? market.shortSize : market.longSize;
@@ -108,7 +108,9 @@ library LossLib {
         if (left < 0) left = 0; // the venue turned the position round: the rest stays a difference
         uint256 scale = uint256(left) * WAD / side;
         if (scale > type(uint64).max) scale = type(uint64).max;
-        scaleSide(s, m, longSide, scale, (cash * int256(WAD)).divDown(side), int256(snap.fundingIndex[m]));
+        // From the index of the last settlement: what has run up since is the venue's charge for what is left, and the
+        // index will pass it on to that alone. Taken here, it would be taken twice.
+        scaleSide(s, m, longSide, scale, (cash * int256(WAD)).divDown(side), market.fundingIndex);
     }
 
     /// @dev Settles everyone's funding to `index`, then scales one side. Positions follow when they are next touched.

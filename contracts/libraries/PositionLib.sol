@@ -23,6 +23,7 @@ library PositionLib {
 
     int256 internal constant MAX_SIZE = type(int88).max;
     int256 internal constant MAX_QUOTE = type(int56).max;
+    int256 internal constant MAX_FUNDING = type(int56).max;
     uint256 internal constant MAX_TURNOVER = (1 << 28) - 1;
     /// @dev Signals of a market are counted modulo this.
     uint256 internal constant SIGNALS = 1 << 12;

@@ -50,7 +50,7 @@ library VenueLib {
             snap.gap[m] = net - holding.size;
             if (snap.gap[m].abs() > SIZE_DUST) snap.diverged = true;
             snap.pending[m] = holding.pendingFunding;
-            snap.fundingIndex[m] += FundingLib.delta(holding.pendingFunding, net);
+            snap.fundingIndex[m] = FundingLib.moved(snap.fundingIndex[m], holding.pendingFunding, holding.size, net);
         } catch {}
     }
 

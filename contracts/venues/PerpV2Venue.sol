@@ -13,6 +13,7 @@ import {
     IPerpClearingHouseConfig,
     IPerpExchange,
     IPerpMarketRegistry,
+    IPerpOrderBook,
     IPerpPriceFeedDispatcher,
     IPerpVault
 } from "./perp-v2/interfaces/IPerpV2.sol";
@@ -44,6 +45,7 @@ contract PerpV2Venue is IVenue {
     IPerpAccountBalance public immutable accountBalance;
     IPerpClearingHouseConfig public immutable config;
     IPerpMarketRegistry public immutable marketRegistry;
+    IPerpOrderBook public immutable orderBook;
     /// @notice Oldest oracle answer that is still a price, seconds.
     uint256 public immutable maxPriceAge;
     /// @notice Chainlink's L2 sequencer uptime feed; zero on chains without one.
@@ -56,6 +58,7 @@ contract PerpV2Venue is IVenue {
         exchange = IPerpExchange(clearingHouse.getExchange());
         accountBalance = IPerpAccountBalance(clearingHouse.getAccountBalance());
         config = IPerpClearingHouseConfig(clearingHouse.getClearingHouseConfig());
+        orderBook = IPerpOrderBook(exchange.getOrderBook());
         collateral = perpVault.getSettlementToken();
         maxPriceAge = maxPriceAge_;
         sequencerFeed = sequencerFeed_;
@@ -111,7 +114,7 @@ contract PerpV2Venue is IVenue {
     // ---------------------------------------------------------------- views
 
     /// @inheritdoc IVenue
-    /// @dev A paused market has the price at which it was paused, a closed one its closing price: both are final.
+    /// @dev A closed market has its closing price, which is final. A paused one has none: it may be closed at any.
     function indexPrice(bytes32 market) external view returns (uint256 price, uint256 updatedAt) {
         IPerpBaseToken base = IPerpBaseToken(_base(market));
         if (base.isOpen()) {
@@ -123,8 +126,10 @@ contract PerpV2Venue is IVenue {
             if (price == 0 || updatedAt > block.timestamp || block.timestamp - updatedAt > maxPriceAge) {
                 revert StalePrice(market, updatedAt, maxPriceAge);
             }
+        } else if (base.isClosed()) {
+            (price, updatedAt) = (base.getClosedPrice(), block.timestamp);
         } else {
-            (price, updatedAt) = (base.isClosed() ? base.getClosedPrice() : base.getPausedIndexPrice(), block.timestamp);
+            revert StalePrice(market, base.getPausedTimestamp(), maxPriceAge);
         }
         if (price < MIN_PRICE || price > MAX_PRICE) revert PriceOutOfRange(market, price);
     }
@@ -154,13 +159,19 @@ contract PerpV2Venue is IVenue {
     }
 
     /// @inheritdoc IVenue
+    /// @dev Collateral that is not USDC counts as the venue itself counts it. What a maker's orders hold is wherever the
+    /// pool was just pushed to, by anyone: with orders in any market there is no leverage that a batch may rely on.
     function leverageOf(address account, bytes32 market) external view returns (int256 leverage, int256 equity) {
         address base = _base(market);
-        equity = cash(account) - exchange.getAllPendingFundingPayment(account);
-        int256 position;
         address[] memory bases = accountBalance.getBaseTokens(account);
+        if (orderBook.hasOrder(account, bases)) revert LeverageNotProvable(account);
+        equity = cash(account) - exchange.getAllPendingFundingPayment(account);
+        if (perpVault.getCollateralTokens(account).length != 0) {
+            equity += (perpVault.getAccountValue(account) - perpVault.getSettlementTokenValue(account)) * 1e12;
+        }
+        int256 position;
         for (uint256 i = 0; i < bases.length; ++i) {
-            int256 size = accountBalance.getTotalPositionSize(account, bases[i]);
+            int256 size = accountBalance.getTakerPositionSize(account, bases[i]);
             if (size == 0) continue;
             uint256 price;
             // The market looked at must have a price; the others count at what the venue itself would use.

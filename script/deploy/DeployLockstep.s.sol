@@ -90,6 +90,7 @@ contract DeployLockstep is LockstepDeployer, Script {
         vm.serializeAddress(root, "permit2", c.permit2);
         vm.serializeString(root, "perp", perp);
         root = vm.serializeString(root, "markets", markets);
+        vm.createDir(".lockstep", true);
         vm.writeJson(root, vm.envOr("LOCKSTEP_DEPLOYMENT", string(".lockstep/deployment.json")));
     }
 }

@@ -123,13 +123,41 @@ contract PackingFuzzTest is Test {
     function testFuzz_funding_collectsWhatIsOwed(int256 pending, int256 net) public pure {
         pending = bound(pending, -1e30, 1e30);
         net = bound(net, -1e26, 1e26);
-        int256 delta = FundingLib.delta(pending, net);
-        if (net == 0) {
+        int256 delta = FundingLib.delta(pending, net, net);
+        if (net >= -1e9 && net <= 1e9) {
             assertEq(delta, 0);
             return;
         }
         assertGe(net * delta, pending * 1e9, "collects less than is owed");
         assertLt(net * delta - pending * 1e9, net > 0 ? net : -net, "collects a whole step too much");
+    }
+
+    /// @notice A unit never pays or receives more than the venue's own charge for a unit, whatever the ledger's net is. All
+    /// together never receive more than the venue pays, and pay what it asks but for a SIZE_DUST of it.
+    function testFuzz_funding_byTheVenuesOwnSize(int256 pending, int256 held, int256 dust, bool apart) public pure {
+        pending = bound(pending, -1e30, 1e30);
+        held = bound(held, -1e11, 1e11);
+        int256 net = held + bound(dust, -1e9, 1e9) * (apart ? int256(100) : int256(1));
+        int256 delta = FundingLib.delta(pending, held, net);
+        assertLe(_abs(delta) * _abs(held), _abs(pending) * 1e9 + _abs(held), "more than the venue's own charge");
+        if (delta == 0) return;
+        bool receives = pending < 0;
+        int256 most = int256(_abs(net) < _abs(held) && !receives ? (_abs(held) - _abs(net)) * _abs(delta) : 0);
+        assertGe(net * delta, pending * 1e9 - most, "the vault is short");
+    }
+
+    /// @notice However much the venue asks, the index stays inside a position's field.
+    function testFuzz_funding_indexFitsItsField(int256 index, int256 pending, int256 held, int256 net) public pure {
+        index = bound(index, -PositionLib.MAX_FUNDING, PositionLib.MAX_FUNDING);
+        pending = bound(pending, -1e48, 1e48);
+        net = bound(net, -1e26, 1e26);
+        held = bound(held, -1e26, 1e26);
+        int256 moved = FundingLib.moved(index, pending, held, net);
+        assertEq(PositionLib.pack(0, 0, moved, 0, 0).fundingIndex(), moved);
+    }
+
+    function _abs(int256 x) private pure returns (uint256) {
+        return uint256(x < 0 ? -x : x);
     }
 
     /// @notice Longs and shorts pay and receive by their own size; the sum is what the venue asks, rounded up.
@@ -141,7 +169,7 @@ contract PackingFuzzTest is Test {
             net += sizes[i];
         }
         vm.assume(net > 1e15 || net < -1e15);
-        int256 delta = FundingLib.delta(pending, net);
+        int256 delta = FundingLib.delta(pending, net, net);
         vm.assume(delta < type(int56).max && delta > type(int56).min);
         int256 collected;
         for (uint256 i = 0; i < 6; ++i) {

@@ -173,7 +173,7 @@ contract SignaturesFuzzTest is LockstepFixture {
         if (what == 1) vm.chainId(bound(value, 1, type(uint64).max - 1));
         if (what == 1 && block.chainid == home) vm.chainId(home + 1);
         if (what == 2) signal.leverage = bound(int256(value), 2e18 + 1, 100e18);
-        if (what == 3) signal.sequence = uint64(bound(value, 8, type(uint64).max));
+        if (what == 3) signal.sequence = uint64(bound(value, 8, lockstep.engine.MAX_SEQUENCE_STEP()));
         if (what == 4) signal.market = BTC;
         vm.expectPartialRevert(IMirrorEngine.NotKeeper.selector);
         lockstep.engine.mirrorSigned(address(other), signal, Proof.Keeper, signature, _accounts(1, 1));

@@ -18,11 +18,16 @@ contract LockstepInvariants is Test {
     uint256 internal constant SIZE_DUST = 1e9;
     uint256 internal constant CASH_DUST = 1e13;
 
+    /// @dev A tenth of 1,000,000 USDC, 1e9 per unit.
+    uint256 internal constant MAX_DAILY_FUNDING = 100_000e9;
+
     LockstepHandler internal h;
+    uint256 internal started;
 
     function setUp() public {
         h = new LockstepHandler();
         h.setUp();
+        started = vm.getBlockTimestamp();
         bytes4[] memory selectors = new bytes4[](26);
         selectors[0] = h.follow.selector;
         selectors[1] = h.follow.selector;
@@ -59,6 +64,7 @@ contract LockstepInvariants is Test {
         _equitiesNeverExceedAssets();
         _sizesSumToTheVenues();
         _cashBooks();
+        _fundingIsTheVenues();
         _nobodyElseReceivesMargin();
         _insuranceBooks();
         _navPointIsTheNav();
@@ -105,6 +111,29 @@ contract LockstepInvariants is Test {
                 assertApproxEqAbs(int256(market.longSize) - int256(market.shortSize), held, 2 * SIZE_DUST, "net");
             }
         }
+    }
+
+    /// @notice "No unit pays or receives more funding than the venue charges for one."
+    /// @dev What is pending is the venue's own figure per unit of its own size; what is settled is at most a tenth of the
+    /// price a day, the venue's cap, at a price no market here reaches.
+    function _fundingIsTheVenues() private {
+        for (uint256 i = 0; i < 2; ++i) {
+            VaultHarness v = h.vaults(i);
+            v.reconcile(0);
+            for (uint8 m = 0; m < v.marketCount(); ++m) {
+                IStrategyVault.MarketView memory market = v.marketView(m);
+                IVenue.Holding memory held = h.venueOf().holding(address(v), market.venueMarket);
+                uint256 moved = _abs(market.fundingIndex - v.settledIndex(m));
+                uint256 size = _abs(held.size);
+                assertLe(moved * size, _abs(held.pendingFunding) * 1e9 + size, "more than the venue's charge");
+                uint256 most = (vm.getBlockTimestamp() - started) * MAX_DAILY_FUNDING / 1 days;
+                assertLe(_abs(v.settledIndex(m)), most, "more than the venue ever charged");
+            }
+        }
+    }
+
+    function _abs(int256 x) private pure returns (uint256) {
+        return uint256(x < 0 ? -x : x);
     }
 
     /// @notice "Cash of all accounts always sums to the venue's; balances of tokens are never read."

@@ -42,6 +42,11 @@ contract VaultHarness is StrategyVault {
         return LedgerLib.position(state, account, market).quote();
     }
 
+    /// @notice As of the venue's last settlement, without what is pending there.
+    function settledIndex(uint8 market) external view returns (int256) {
+        return state.markets[market].fundingIndex;
+    }
+
     function sizeOf(uint32 account, uint8 market) external view returns (int256) {
         return LedgerLib.position(state, account, market).size();
     }

@@ -37,8 +37,15 @@ interface IPerpVault {
     /// neither funding nor unsettled realised PnL is in it.
     function getBalance(address trader) external view returns (int256);
 
-    /// @notice balance − pending funding + owed realised PnL + unrealised PnL at the mark price (6, rounded down).
+    /// @notice balance − pending funding + owed realised PnL + unrealised PnL at the mark price + other collateral at its
+    /// discount (6, rounded down).
     function getAccountValue(address trader) external view returns (int256);
+
+    /// @notice {getAccountValue} without the other collateral (6, rounded down).
+    function getSettlementTokenValue(address trader) external view returns (int256);
+
+    /// @notice Tokens other than USDC in which the trader has collateral.
+    function getCollateralTokens(address trader) external view returns (address[] memory);
 
     /// @notice max(0, min(balance + owed PnL − pending funding, account value) − IM ratio × debt) (6, rounded down).
     function getFreeCollateral(address trader) external view returns (uint256);
@@ -266,8 +273,16 @@ interface IPerpExchange {
     /// @notice Ticks a trade may move the price from where it was at least 15 s ago; 0 means paused.
     function getMaxTickCrossedWithinBlock(address baseToken) external view returns (uint24);
 
+    function getOrderBook() external view returns (address);
+
     /// @notice Whether the pool is more than 10 % off the index TWAP.
     function isOverPriceSpread(address baseToken) external view returns (bool);
+}
+
+/// @notice Makers' orders.
+interface IPerpOrderBook {
+    /// @notice Whether the trader has an order in any of these markets, open or not.
+    function hasOrder(address trader, address[] calldata tokens) external view returns (bool);
 }
 
 /// @notice Which pool belongs to a market, and its fees.
