@@ -34,7 +34,7 @@ use crate::plan::{self, Decision, GasModel, Sink as _, Why};
 use crate::relay::{self, Relay};
 use crate::source::{Change, Observation, Origin, Source};
 use crate::state::load::LOG_RANGE;
-use crate::state::{AccountIndex, Book, MarketIndex, StrategyId, load};
+use crate::state::{AccountIndex, Book, MarketIndex, Status, StrategyId, load};
 use crate::submit::sink::{ChainSink, Pair, Patience, ProofPath};
 use crate::submit::{Stopwatch, SubmitError, Submitter};
 
@@ -364,7 +364,9 @@ impl Engine {
             self.submitter.refresh_fees(head.base_fee).await;
             self.follow(head).await?;
         }
-        self.step(&head).await?;
+        // What one question leaves open must not keep the others waiting: a reduction, a stop or a liquidation goes on.
+        let mut failed = None;
+        contain(self.step(&head).await, &mut failed)?;
         if self.refreshed.elapsed() >= Duration::from_secs(self.pace.refresh_seconds) {
             self.mark_all();
             self.refreshed = Instant::now();
@@ -377,14 +379,14 @@ impl Engine {
         if is_new || due || !self.hot.is_empty() {
             load::market_state(self.rpc.as_ref(), &self.deployment, &mut self.book).await?;
         }
-        self.relays().await?;
+        contain(self.relays().await, &mut failed)?;
         let hot: Vec<Pair> = self.hot.keys().copied().collect();
         for pair in hot {
-            self.converge(pair, Why::Trade, None).await?;
+            contain(self.converge(pair, Why::Trade, None).await, &mut failed)?;
         }
         if due {
             self.looked = Some(Instant::now());
-            self.attestations(head).await?;
+            contain(self.attestations(head).await, &mut failed)?;
             let pairs: Vec<Pair> = self
                 .book
                 .strategies
@@ -395,11 +397,11 @@ impl Engine {
                 })
                 .collect();
             for pair in pairs {
-                self.converge(pair, Why::Look, None).await?;
+                contain(self.converge(pair, Why::Look, None).await, &mut failed)?;
             }
-            self.watch().await?;
+            contain(self.watch().await, &mut failed)?;
         }
-        Ok(())
+        failed.map_or(Ok(()), |error| Err(error.into()))
     }
 
     /// Reads the logs since the last look, or everything after a gap or a reorganisation.
@@ -620,10 +622,11 @@ impl Engine {
                 &mut self.book,
             ))
             .await?;
+        let mut failed = None;
         for pair in pairs {
-            self.converge(pair, Why::Trade, Some(watch)).await?;
+            contain(self.converge(pair, Why::Trade, Some(watch)).await, &mut failed)?;
         }
-        Ok(())
+        failed.map_or(Ok(()), |error| Err(error.into()))
     }
 
     /// A master's state that the keeper attests. It is written down before anything else, also before who handed it in
@@ -871,7 +874,7 @@ impl Engine {
                 self.said.remove(&pair);
                 false
             }
-            Verdict::ReduceOnly(reason) | Verdict::Hold(reason) => {
+            Verdict::ReduceOnly(reason) | Verdict::CloseOnly(reason) | Verdict::Hold(reason) => {
                 if self.said.insert(pair, reason.label()) != Some(reason.label()) {
                     warn!(strategy = id, market, %reason, "guard: held back");
                 }
@@ -895,7 +898,12 @@ impl Engine {
             .filter(|job| job.kind == "mirror" && job.market == Some(market))
             .filter_map(|job| job.vault)
             .collect();
-        let patience = &self.patience;
+        let (patience, vaults) = (&self.patience, &self.book.vaults);
+        let close_only = matches!(verdict, Verdict::CloseOnly(_));
+        let stays = |vault: Address, account: AccountIndex| {
+            let account = vaults.get(&vault).and_then(|vault| vault.accounts.get(&account));
+            account.is_none_or(|account| account.status != Status::Closing)
+        };
         let view = plan::View {
             book: &self.book,
             strategy,
@@ -908,9 +916,10 @@ impl Engine {
             busy.contains(&vault)
                 || patience.batch_waits(vault, market)
                 || patience.waits(vault, market, account)
+                || (close_only && stays(vault, account))
         });
         let waits_for_a_batch = strategy.vaults.iter().any(|vault| busy.contains(vault));
-        if orders.is_empty() && matches!(proof, ProofPath::Signed { .. }) {
+        if orders.is_empty() && !close_only && matches!(proof, ProofPath::Signed { .. }) {
             // Nobody to move now: named with one account, whoever it is, the signal is stored for those who come later.
             orders.extend(plan::storing(&self.book, strategy, market, |vault| {
                 busy.contains(&vault) || patience.batch_waits(vault, market)
@@ -994,6 +1003,18 @@ impl Engine {
                 false
             }
         })
+    }
+}
+
+/// Keeps the first question that went unanswered for the end of the look, and lets the rest of it go on.
+fn contain(result: Result<(), EngineError>, first: &mut Option<RpcError>) -> Result<(), EngineError> {
+    match result {
+        Err(EngineError::Rpc(error)) => {
+            debug!(%error, "one step of the look not completed");
+            first.get_or_insert(error);
+            Ok(())
+        }
+        other => other,
     }
 }
 

@@ -8,7 +8,7 @@ use lockstep_contracts::bindings::{ILiquidator, IStrategyVault};
 use lockstep_contracts::units::Wad;
 use tracing::warn;
 
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, contain};
 use crate::state::{Account, AccountIndex, Book, MarketIndex, Strategy};
 
 /// An account that is not closed after all is asked about again this much later.
@@ -79,6 +79,7 @@ impl Engine {
                 }
             }
         }
+        let mut failed = None;
         self.watched.retain(|_, asked| asked.elapsed() < AGAIN);
         for (vault, account, dangers) in due {
             let cause = format!("vault {vault} account {account}");
@@ -99,16 +100,26 @@ impl Engine {
                     Danger::Stop => (STOP_OUT, ILiquidator::stopOutCall { vault, account }.abi_encode()),
                 };
                 let liquidator = self.deployment.liquidator;
-                if self
+                let sent = self
                     .send_simple(kind, cause.clone(), vault, liquidator, calldata.into())
-                    .await?
-                {
+                    .await;
+                let sent = match sent {
+                    // One account's question must not leave the others open.
+                    Err(EngineError::Rpc(error)) => {
+                        self.watched.remove(&(vault, account));
+                        failed.get_or_insert(error);
+                        false
+                    }
+                    other => other?,
+                };
+                if sent {
                     warn!(%vault, account, kind, "closing an account by force");
                     break;
                 }
             }
         }
-        self.checkpoints().await
+        contain(self.checkpoints().await, &mut failed)?;
+        failed.map_or(Ok(()), |error| Err(error.into()))
     }
 
     async fn checkpoints(&mut self) -> Result<(), EngineError> {

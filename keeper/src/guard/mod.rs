@@ -88,6 +88,8 @@ pub enum Verdict {
     Go,
     /// Only what makes exposure smaller.
     ReduceOnly(Reason),
+    /// Only closing what is to be closed whatever the master does.
+    CloseOnly(Reason),
     /// Nothing.
     Hold(Reason),
 }
@@ -157,7 +159,7 @@ pub fn judge(limits: &Limits, sight: &Sight, rate_allows: bool) -> Verdict {
             leverage: sight.leverage,
             limit: limits.max_leverage,
         };
-        return Verdict::Hold(reason);
+        return Verdict::CloseOnly(reason);
     }
     if !sight.agreed {
         return Verdict::ReduceOnly(Reason::RpcDisagreement);
@@ -208,7 +210,7 @@ mod tests {
         };
         assert!(matches!(
             judge(&limits, &absurd, true),
-            Verdict::Hold(Reason::AbsurdLeverage { .. })
+            Verdict::CloseOnly(Reason::AbsurdLeverage { .. })
         ));
         let forked = Sight {
             agreed: false,

@@ -211,7 +211,8 @@ pub fn sizing_of(
         dead_band_bps: terms.dead_band_bps,
         min_trade: terms.min_trade,
         open_room: view.book.open_room(view.strategy, vault)?,
-        reduce_only: view.reduce_only,
+        // What the chain will do. The guard is ours: an account it lets through still goes all the way to its target.
+        reduce_only: view.book.breaker,
     };
     let holder = sizing::Holder {
         status: account.status,
@@ -462,6 +463,20 @@ pub(crate) mod tests {
         assert_eq!(orders[1].accounts, BTreeSet::from([1, 3]));
         let reducing = planned(&book, ONE, Why::Trade, &gas, true);
         assert_eq!(reducing.iter().flat_map(|order| &order.accounts).count(), 2);
+    }
+
+    /// The guard is the keeper's own: the chain would carry out a flip in full.
+    #[test]
+    fn a_flip_is_no_reduction_unless_the_chain_cuts_it() {
+        let mut book = book(&[3, -3]);
+        let gas = GasModel::default();
+        let named = |book: &Book| -> Vec<AccountIndex> {
+            let orders = planned(book, -ONE, Why::Trade, &gas, true);
+            orders.into_iter().flat_map(|order| order.accounts).collect()
+        };
+        assert_eq!(named(&book), [2]);
+        book.breaker = true;
+        assert_eq!(named(&book), [1, 2]);
     }
 
     #[test]
