@@ -221,7 +221,7 @@ contract MasterRegistry is IMasterRegistry, Ownable {
             revert TermsOutOfRange("performanceFeeBps");
         }
         if (t.maxLeverageBps < 1000 || t.maxLeverageBps > maxLeverageBps) revert TermsOutOfRange("maxLeverageBps");
-        if (t.maxSlippageBps == 0 || t.maxSlippageBps > 1000) revert TermsOutOfRange("maxSlippageBps");
+        if (t.maxSlippageBps == 0 || t.maxSlippageBps > 500) revert TermsOutOfRange("maxSlippageBps");
         if (t.deadBandBps > 2000) revert TermsOutOfRange("deadBandBps");
         if (t.minTradeNotional < 1e6 || t.minTradeNotional > 10_000e6) revert TermsOutOfRange("minTradeNotional");
         if (t.maxOpenNotional == 0) revert TermsOutOfRange("maxOpenNotional");

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+pragma solidity ^0.8.30;
+
+// forge-lint: disable-start(unsafe-typecast)
+
+import {StrategyVault} from "../../../contracts/StrategyVault.sol";
+import {IMasterRegistry} from "../../../contracts/interfaces/IMasterRegistry.sol";
+import {Mandate, Terms} from "../../../contracts/interfaces/LockstepTypes.sol";
+import {FoundFixture} from "./Found.t.sol";
+
+/// @notice A price somebody made in a thin market is paid by whoever trades at it: in a batch, and when leaving in parts.
+contract Review2InThinMarketTest is FoundFixture {
+    StrategyVault private own;
+
+    function setUp() public override {
+        _deployVenue(160e6 * 1e18, 80e6 * 1e6);
+        _deployAll();
+        _fundMaster(attacker, 20_000_000e6);
+        Terms memory terms = _terms();
+        (terms.maxLeverageBps, terms.maxSlippageBps) = (70_000, 500);
+        // No source: whoever attests decides the leverage, as a master does with their own source.
+        (, own) = _register(attacker, address(0), terms);
+        vault = own;
+        Mandate memory m = _mandate(own, 1, 100_000e6);
+        (m.maxLeverageBps, m.maxSlippageBps) = (70_000, 10_000);
+        _follow(_key(1), m);
+        m = _mandate(own, 2, 100_000e6);
+        (m.ratioBps, m.maxSlippageBps) = (500, 500);
+        _follow(_key(2), m);
+        _mirrorSigned(own, ETH, 7e18, 1, _accounts(1, 1));
+        assertGt(own.positionView(1, ETH).size, 300e18);
+        // As far down as it goes before the account may be liquidated.
+        _setPrice(ethMarket, 1868e8);
+        _pass(60);
+        assertGt(own.equityOf(1), int256(own.maintenanceOf(1)));
+    }
+
+    function _poolPrice() private view returns (uint256) {
+        (uint160 sqrtPrice,,,,,,) = ethMarket.pool.slot0();
+        return uint256(sqrtPrice) * sqrtPrice / (1 << 96) * 1e18 >> 96;
+    }
+
+    /// @dev In steps that the venue allows, to `bps` of the index.
+    function _push(uint256 bps) private {
+        uint256 target = 1868e18 * bps / 10_000;
+        while (_poolPrice() > target) {
+            _trade(attacker, ethMarket, -100e18);
+            _pass(20);
+        }
+        while (_poolPrice() < target) {
+            _trade(attacker, ethMarket, 100e18);
+            _pass(20);
+        }
+    }
+
+    /// @dev Leaving again and again at -9 % must not eat the margin of what stays open.
+    function test_selfMadePrice_leavingInPartsCostsNobodyElse() public {
+        _push(9110);
+        int256 honest = own.equityOf(2);
+        for (uint256 i = 0; i < 6; ++i) {
+            vm.prank(_follower(1));
+            try own.exit(10_000) {} catch {}
+            assertGe(own.equityOf(1), int256(own.maintenanceOf(1)), "what stays open is not covered");
+        }
+        _push(9600);
+        try lockstep.liquidator.liquidate(address(own), 1) {} catch {}
+        assertApproxEqAbs(own.equityOf(2), honest, 1e6, "a loss was pushed onto others");
+    }
+
+    /// @dev The same by closing a chosen part.
+    function test_selfMadePrice_closingAPartLeavesWhatItNeeds() public {
+        _push(9110);
+        uint256 size = uint256(own.positionView(1, ETH).size);
+        for (uint256 i = 2; i < 20; ++i) {
+            vm.prank(_follower(1));
+            try own.closePosition(ETH, size / i, 10_000) {} catch {}
+            assertGe(own.equityOf(1), int256(own.maintenanceOf(1)), "what stays open is not covered");
+        }
+    }
+}
+
+/// @notice Fees, terms and the index.
+contract Review2Test is FoundFixture {
+    function test_terms_slippageIsAtMostFivePercent() public {
+        Terms memory terms = _terms();
+        terms.maxSlippageBps = 501;
+        vm.prank(master);
+        vm.expectRevert(abi.encodeWithSelector(IMasterRegistry.TermsOutOfRange.selector, "maxSlippageBps"));
+        lockstep.registry.scheduleTerms(strategyId, terms);
+    }
+}
+// forge-lint: disable-end(unsafe-typecast)
