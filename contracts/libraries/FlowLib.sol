@@ -498,7 +498,8 @@ library FlowLib {
         s.totalQuote += int128(quoteDelta);
     }
 
-    /// @dev Charges the performance fee on equity above the high-water mark, as far as the margin goes.
+    /// @dev Charges the performance fee on equity above the high-water mark, as far as the margin goes: the mark rises by
+    /// the profit that was paid for, the rest of it stays due.
     function chargePerformance(VaultState storage s, Snapshot memory snap, uint256 account, Account a)
         private
         returns (Account)
@@ -508,12 +509,14 @@ library FlowLib {
         if (stale || value <= int256(mark)) return a;
         uint256 rate = IMasterRegistry(s.registry).termsOf(s.strategyId).performanceFeeBps;
         uint256 profit = uint256(value) - mark;
-        uint256 fee = (profit * rate / BPS).min(LedgerLib.margin(s, a));
+        uint256 fee = profit * rate / BPS;
+        uint256 margin = LedgerLib.margin(s, a);
+        if (fee > margin) (profit, fee) = (margin * BPS / rate, margin);
         if (fee == 0) return a;
         NavLib.burn(s, NavLib.ledgerEquity(s, snap), fee);
         a = LedgerLib.debit(s, a, fee);
         s.masterFees += uint80(fee);
-        mark = uint256(value) - fee;
+        mark = mark + profit - fee;
         s.bases[account] = AccountLib.basis(mark, s.bases[account].netDeposits());
         emit IStrategyVault.PerformanceFeeCharged(uint32(account), profit, fee, mark);
         return a;

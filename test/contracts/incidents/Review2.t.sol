@@ -81,6 +81,42 @@ contract Review2InThinMarketTest is FoundFixture {
 
 /// @notice Fees, terms and the index.
 contract Review2Test is FoundFixture {
+    /// @dev A fee that the margin cannot pay is still due: the mark rises only by the profit that was paid for.
+    function test_performanceFee_aThinMarginPaysLater() public {
+        _follow(1, 10_000e6);
+        _follow(2, 50_000e6); // flat: what the venue lets go of is not the matter here
+        _trade(master, ethMarket, 500e18); // 1x
+        _mirror(ETH, _accounts(1, 1));
+        _rise(2000, 3000);
+        vm.startPrank(_follower(1));
+        vault.withdraw(1); // the fee on the first profit
+        vault.withdraw(vault.accountView(1).margin - 2);
+        assertLe(vault.accountView(1).margin, 2);
+        vm.stopPrank();
+        _rise(3000, 4000);
+        vm.startPrank(_follower(1));
+        uint256 before = vault.claimable(master);
+        uint256 mark = vault.accountView(1).highWaterMark;
+        int256 profit = vault.equityOf(1) - int256(mark);
+        assertGt(profit, 4000e6);
+        try vault.withdraw(type(uint256).max) {} catch {}
+        assertLe(vault.accountView(1).highWaterMark, mark + 100, "the mark rose by what nobody paid for");
+        vault.exit(10_000);
+        vm.stopPrank();
+        assertApproxEqRel(vault.claimable(master) - before, uint256(profit) / 10, 0.02e18);
+    }
+
+    /// @dev In steps that the venue follows.
+    function _rise(uint256 price, uint256 target) private {
+        while (price < target) {
+            price = price * 109 / 100;
+            if (price > target) price = target;
+            _setPrice(ethMarket, int256(price * 1e8));
+            _pass(20 minutes);
+            _setPrice(ethMarket, int256(price * 1e8));
+        }
+    }
+
     function test_terms_slippageIsAtMostFivePercent() public {
         Terms memory terms = _terms();
         terms.maxSlippageBps = 501;
