@@ -117,6 +117,38 @@ contract Review2Test is FoundFixture {
         }
     }
 
+    /// @dev Terms kept ready for months are news to whoever came since.
+    function test_terms_expireADayAfterTheirNotice() public {
+        Terms memory terms = _terms();
+        terms.copyFeeBps = 100;
+        vm.prank(master);
+        lockstep.registry.scheduleTerms(strategyId, terms);
+        uint64 effectiveAt = uint64(vm.getBlockTimestamp()) + 3 days;
+        vm.warp(effectiveAt + 1 days + 1);
+        vm.expectRevert(abi.encodeWithSignature("TermsExpired(uint256,uint64)", strategyId, effectiveAt + 1 days));
+        lockstep.registry.applyTerms(strategyId);
+        assertEq(lockstep.registry.termsOf(strategyId).copyFeeBps, 5);
+
+        // Announced again they take their notice again; the whole day counts.
+        vm.prank(master);
+        lockstep.registry.scheduleTerms(strategyId, terms);
+        vm.warp(vm.getBlockTimestamp() + 4 days);
+        lockstep.registry.applyTerms(strategyId);
+        assertEq(lockstep.registry.termsOf(strategyId).copyFeeBps, 100);
+    }
+
+    /// @dev The venue may ask for more margin than when the terms were announced.
+    function test_terms_areCheckedAgainWhenTheyApply() public {
+        Terms memory terms = _terms();
+        terms.maxLeverageBps = 70_000;
+        vm.prank(master);
+        lockstep.registry.scheduleTerms(strategyId, terms);
+        vm.warp(vm.getBlockTimestamp() + 3 days);
+        vm.mockCall(address(lockstep.venue), abi.encodeWithSignature("marginRequirementsBps()"), abi.encode(2000, 1250));
+        vm.expectRevert(abi.encodeWithSelector(IMasterRegistry.TermsOutOfRange.selector, "maxLeverageBps"));
+        lockstep.registry.applyTerms(strategyId);
+    }
+
     function test_terms_slippageIsAtMostFivePercent() public {
         Terms memory terms = _terms();
         terms.maxSlippageBps = 501;
