@@ -156,5 +156,43 @@ contract Review2Test is FoundFixture {
         vm.expectRevert(abi.encodeWithSelector(IMasterRegistry.TermsOutOfRange.selector, "maxSlippageBps"));
         lockstep.registry.scheduleTerms(strategyId, terms);
     }
+
+    /// @dev One follower whose account is worth 0.0025 USDC at an index of about 1.9.
+    function _tiny(uint256 left) private returns (uint256 index) {
+        _follow(1, 10_000e6);
+        _trade(master, ethMarket, 500e18); // 1x
+        _mirror(ETH);
+        _rise(2000, 3900);
+        _trade(master, ethMarket, -500e18);
+        _mirror(ETH);
+        assertEq(vault.positionView(1, ETH).size, 0);
+        vm.startPrank(_follower(1));
+        vault.withdraw(1); // sweeps and charges
+        vault.withdraw(vault.accountView(1).margin - left);
+        vm.stopPrank();
+        uint256 equity;
+        (index, equity) = vault.nav();
+        assertLe(equity, left);
+        assertGt(index, 1.5e18);
+    }
+
+    /// @dev Deposits of less than one unit of the index minted nothing and raised it.
+    function test_index_aHundredTinyDepositsLeaveItWhereItWas() public {
+        uint256 before = _tiny(2500);
+        for (uint256 i = 0; i < 100; ++i) {
+            _follow(1, 1);
+        }
+        (uint256 index, uint256 equity) = vault.nav();
+        assertGe(equity, 2500);
+        assertApproxEqRel(index, before, 1e12, "the index was forged");
+    }
+
+    /// @dev What is left when the units are void is no gain of the next deposit.
+    function test_index_dustLeftBehindIsNoGain() public {
+        uint256 before = _tiny(900);
+        _follow(1, 10);
+        (uint256 index,) = vault.nav();
+        assertApproxEqRel(index, before, 1e12, "the index was forged");
+    }
 }
 // forge-lint: disable-end(unsafe-typecast)
