@@ -20,6 +20,10 @@ contract MasterRegistry is IMasterRegistry, Ownable {
     /// @inheritdoc IMasterRegistry
     uint64 public constant NOTICE_PERIOD = 3 days;
 
+    /// @dev Terms apply within this of their time, or must be announced again: kept ready for longer they would be news to
+    /// everyone who came since.
+    uint64 internal constant APPLY_WINDOW = 1 days;
+
     /// @dev No follower is taken above this share of the venue's own maximum, bps.
     uint256 internal constant LEVERAGE_SHARE = 7000;
 
@@ -147,6 +151,10 @@ contract MasterRegistry is IMasterRegistry, Ownable {
         Scheduled memory next = scheduled[strategyId];
         if (next.effectiveAt == 0) revert NothingScheduled(strategyId);
         if (block.timestamp < next.effectiveAt) revert TermsNotReady(strategyId, next.effectiveAt);
+        uint64 expiredAt = next.effectiveAt + APPLY_WINDOW;
+        if (block.timestamp > expiredAt) revert TermsExpired(strategyId, expiredAt);
+        // What the venue asks for may have changed since.
+        _checkTerms(strategies[strategyId].venue, next.terms);
         delete scheduled[strategyId];
         terms[strategyId] = next.terms;
         emit TermsApplied(strategyId, next.terms);
@@ -213,7 +221,7 @@ contract MasterRegistry is IMasterRegistry, Ownable {
         if (s.master != msg.sender) revert NotMaster(strategyId, msg.sender);
     }
 
-    function _checkTerms(address venue, Terms calldata t) private view {
+    function _checkTerms(address venue, Terms memory t) private view {
         (uint256 initialBps,) = IVenue(venue).marginRequirementsBps();
         uint256 maxLeverageBps = BPS * LEVERAGE_SHARE / initialBps;
         if (t.copyFeeBps > 100) revert TermsOutOfRange("copyFeeBps");
@@ -221,7 +229,7 @@ contract MasterRegistry is IMasterRegistry, Ownable {
             revert TermsOutOfRange("performanceFeeBps");
         }
         if (t.maxLeverageBps < 1000 || t.maxLeverageBps > maxLeverageBps) revert TermsOutOfRange("maxLeverageBps");
-        if (t.maxSlippageBps == 0 || t.maxSlippageBps > 1000) revert TermsOutOfRange("maxSlippageBps");
+        if (t.maxSlippageBps == 0 || t.maxSlippageBps > 500) revert TermsOutOfRange("maxSlippageBps");
         if (t.deadBandBps > 2000) revert TermsOutOfRange("deadBandBps");
         if (t.minTradeNotional < 1e6 || t.minTradeNotional > 10_000e6) revert TermsOutOfRange("minTradeNotional");
         if (t.maxOpenNotional == 0) revert TermsOutOfRange("maxOpenNotional");

@@ -52,6 +52,7 @@ interface IMasterRegistry {
     error DuplicateMarket(uint16 listingId);
     error NameLength(uint256 length);
     error TermsNotReady(uint256 strategyId, uint64 effectiveAt);
+    error TermsExpired(uint256 strategyId, uint64 expiredAt);
     error NothingScheduled(uint256 strategyId);
 
     /// @notice Registers the caller as a master. Followed from the next block.
@@ -70,7 +71,7 @@ interface IMasterRegistry {
     /// @notice Schedules new terms; they apply `NOTICE_PERIOD` later, so that followers can leave first.
     function scheduleTerms(uint256 strategyId, Terms calldata terms) external;
 
-    /// @notice Applies scheduled terms once their time has come. Anyone.
+    /// @notice Applies scheduled terms once their time has come, and within a day of it. Anyone.
     function applyTerms(uint256 strategyId) external;
 
     function strategyCount() external view returns (uint256);

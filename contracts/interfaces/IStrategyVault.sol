@@ -71,7 +71,8 @@ interface IStrategyVault {
     /// @param debited what left the account's margin, USDC 1e6: `amount`, or one unit more where the venue had to be asked,
     /// which rounds its books down. `amount` is 0 when that unit was all there was.
     event Withdrawn(uint32 indexed account, address indexed follower, uint256 amount, uint256 debited);
-    /// @param profit profit above the high-water mark, USDC 1e6
+    /// @param profit profit above the high-water mark that was paid for, USDC 1e6: all of it, or as much as the margin could
+    /// pay the fee of
     event PerformanceFeeCharged(uint32 indexed account, uint256 profit, uint256 fee, uint256 highWaterMark);
 
     /// @notice One batch. `fills` holds one 32-byte word per account named in the call, in call order:

@@ -16,6 +16,7 @@ import {LossLib} from "./LossLib.sol";
 import {MathLib} from "./MathLib.sol";
 import {NavLib} from "./NavLib.sol";
 import {Position, PositionLib} from "./PositionLib.sol";
+import {Sizing} from "./Sizing.sol";
 import {TradeLib} from "./TradeLib.sol";
 import {BPS, MarketState, SIZE_DUST, Snapshot, VaultState, WAD} from "./VaultState.sol";
 import {VenueLib} from "./VenueLib.sol";
@@ -43,7 +44,7 @@ library FlowLib {
     uint256 internal constant LIQUIDATION_SLIPPAGE = 500;
 
     /// @dev Put aside for the venue's fee when a follower closes, bps of notional.
-    int256 internal constant FEE_RESERVE = 50;
+    uint256 internal constant FEE_RESERVE = 50;
     /// @dev Cost of a position that the venue took and that could not be divided, bps.
     uint256 internal constant MISSING_LOSS = 300;
     /// @dev A position too large for one trade is tried whole, then a quarter, then a sixteenth of it.
@@ -180,7 +181,7 @@ library FlowLib {
         setStatus(s, account, Status.Stopped);
         closeAll(s, snap, account, maxSlippageBps, Cause.Exit);
         Account a = LedgerLib.sweep(s, account, s.accounts[account], today());
-        a = chargePerformance(s, snap, account, settleDebt(s, account, a));
+        a = chargePerformance(s, snap, account, LossLib.settleDebt(s, account, a));
         uint256 free = freeMargin(s, snap, account, a).min(s.idle + VenueLib.withdrawable(s));
         paid = pay(s, snap, account, a, free);
         NavLib.record(s, snap);
@@ -226,7 +227,7 @@ library FlowLib {
         if (notional == 0 && exposure != 0) TradeLib.bubble(reason);
         a = LedgerLib.sweep(s, account, s.accounts[account], today());
         if (cause == Cause.Liquidation) a = payPenalty(s, account, a, notional, rewardTo);
-        s.accounts[account] = settleDebt(s, account, a);
+        s.accounts[account] = LossLib.settleDebt(s, account, a);
         NavLib.record(s, snap);
     }
 
@@ -412,8 +413,9 @@ library FlowLib {
         return (true, reason);
     }
 
-    /// @dev Inside the caller's bound, and never so bad that the account could not pay for it itself: a price made in a
-    /// thin market must not cost anyone else. Only a liquidation may leave a debt.
+    /// @dev Inside the caller's bound, and never so bad that the account could not pay for it itself and still hold the
+    /// margin of what stays open: a price made in a thin market must not cost anyone else, at once or in parts. Only a
+    /// liquidation may leave a debt.
     function tradeOut(
         VaultState storage s,
         Snapshot memory snap,
@@ -427,9 +429,11 @@ library FlowLib {
         int256 slip = index * int256(maxSlippageBps.min(BPS)) / int256(BPS);
         if (delta > 0 && maxSlippageBps >= BPS) slip = type(int128).max;
         if (cause != Cause.Liquidation) {
-            (int256 value,,) = LedgerLib.equity(s, account, s.accounts[account], snap);
-            // what the account can lose per unit, a venue fee put aside
-            int256 own = (value * 1e30).divDown(delta.abs()) - index * FEE_RESERVE / int256(BPS);
+            (int256 value, uint256 exposure,) = LedgerLib.equity(s, account, s.accounts[account], snap);
+            uint256 traded = delta.abs() * snap.price[m];
+            int256 own = index
+                * Sizing.affordable(value, (exposure * 1e30).floorSub(traded), traded, maintenanceBps(s), FEE_RESERVE)
+                / int256(BPS);
             if (own < slip) slip = own;
         }
         if (delta < 0) return TradeLib.trade(s, snap, m, delta, uint256((index - slip).positive()), type(uint256).max);
@@ -494,30 +498,8 @@ library FlowLib {
         s.totalQuote += int128(quoteDelta);
     }
 
-    /// @dev An account that is flat and still owes: the debt is booked, the account starts at zero.
-    function settleDebt(VaultState storage s, uint256 account, Account a) private returns (Account) {
-        uint256 owed;
-        uint256 count = s.marketCount;
-        for (uint256 m = 0; m < count; ++m) {
-            if (a.touchedMarkets() >> m & 1 == 0) continue;
-            Position p = LedgerLib.position(s, account, m);
-            if (p.size() != 0) return a;
-            if (p.quote() < 0) owed += uint256(-p.quote());
-        }
-        if (owed == 0) return a;
-        for (uint256 m = 0; m < count; ++m) {
-            if (a.touchedMarkets() >> m & 1 == 0) continue;
-            uint256 key = LedgerLib.key(account, m);
-            s.positions[key] = s.positions[key].withQuote(0);
-        }
-        s.totalQuote += int128(uint128(owed));
-        // Saved first: absorbing calls the insurance fund.
-        s.accounts[account] = a;
-        LossLib.absorb(s, account, owed);
-        return a;
-    }
-
-    /// @dev Charges the performance fee on equity above the high-water mark, as far as the margin goes.
+    /// @dev Charges the performance fee on equity above the high-water mark, as far as the margin goes: the mark rises by
+    /// the profit that was paid for, the rest of it stays due.
     function chargePerformance(VaultState storage s, Snapshot memory snap, uint256 account, Account a)
         private
         returns (Account)
@@ -527,12 +509,14 @@ library FlowLib {
         if (stale || value <= int256(mark)) return a;
         uint256 rate = IMasterRegistry(s.registry).termsOf(s.strategyId).performanceFeeBps;
         uint256 profit = uint256(value) - mark;
-        uint256 fee = (profit * rate / BPS).min(LedgerLib.margin(s, a));
+        uint256 fee = profit * rate / BPS;
+        uint256 margin = LedgerLib.margin(s, a);
+        if (fee > margin) (profit, fee) = (margin * BPS / rate, margin);
         if (fee == 0) return a;
         NavLib.burn(s, NavLib.ledgerEquity(s, snap), fee);
         a = LedgerLib.debit(s, a, fee);
         s.masterFees += uint80(fee);
-        mark = uint256(value) - fee;
+        mark = mark + profit - fee;
         s.bases[account] = AccountLib.basis(mark, s.bases[account].netDeposits());
         emit IStrategyVault.PerformanceFeeCharged(uint32(account), profit, fee, mark);
         return a;

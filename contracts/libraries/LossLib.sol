@@ -7,10 +7,12 @@ pragma solidity ^0.8.30;
 import {IInsuranceFund} from "../interfaces/IInsuranceFund.sol";
 import {IStrategyVault} from "../interfaces/IStrategyVault.sol";
 import {IVenue} from "../interfaces/IVenue.sol";
+import {Account} from "./AccountLib.sol";
 import {FeeLib} from "./FeeLib.sol";
 import {LedgerLib} from "./LedgerLib.sol";
 import {MathLib} from "./MathLib.sol";
 import {NavLib} from "./NavLib.sol";
+import {Position} from "./PositionLib.sol";
 import {Divergence, MAX_MARKETS, MarketState, SIZE_DUST, Snapshot, VaultState, WAD} from "./VaultState.sol";
 import {VenueLib} from "./VenueLib.sol";
 
@@ -75,10 +77,27 @@ library LossLib {
         if (short > SHORTFALL_DUST) socialise(s, 0, uint256(short));
     }
 
-    /// @notice Books an account's bad debt: insurance first, the rest on everyone's margin.
-    /// @dev The account's own shares are already gone.
-    function absorb(VaultState storage s, uint256 account, uint256 amount) external {
-        socialise(s, account, amount);
+    /// @notice An account that is flat and still owes: the debt is booked, the account starts at zero.
+    function settleDebt(VaultState storage s, uint256 account, Account a) external returns (Account) {
+        uint256 owed;
+        uint256 count = s.marketCount;
+        for (uint256 m = 0; m < count; ++m) {
+            if (a.touchedMarkets() >> m & 1 == 0) continue;
+            Position p = LedgerLib.position(s, account, m);
+            if (p.size() != 0) return a;
+            if (p.quote() < 0) owed += uint256(-p.quote());
+        }
+        if (owed == 0) return a;
+        for (uint256 m = 0; m < count; ++m) {
+            if (a.touchedMarkets() >> m & 1 == 0) continue;
+            uint256 key = LedgerLib.key(account, m);
+            s.positions[key] = s.positions[key].withQuote(0);
+        }
+        s.totalQuote += int128(uint128(owed));
+        // Saved first: absorbing calls the insurance fund.
+        s.accounts[account] = a;
+        socialise(s, account, owed);
+        return a;
     }
 
     /// @dev A closed market pays both sides its closing price: two changes, one per side.
@@ -162,6 +181,7 @@ library LossLib {
         return cashPerSize;
     }
 
+    /// @dev Insurance first, the rest on everyone's margin. The shares of the account that owes are already gone.
     function socialise(VaultState storage s, uint256 account, uint256 amount) private {
         uint256 insured;
         try IInsuranceFund(s.insurance).cover(amount) returns (uint256 paid) {

@@ -25,8 +25,10 @@ library NavLib {
     using MathLib for int256;
     using MathLib for uint256;
 
-    /// @dev With fewer units or less equity than this (0.001 USDC) rounding would move the index: the rest is void.
+    /// @dev With fewer units or less equity than this (0.001 USDC) the index ends: the rest is void.
     uint256 private constant DUST = 1000;
+    /// @dev Units per unit of USDC at the index 1: fine enough that no deposit is lost to rounding and raises the index.
+    uint256 private constant GRAIN = 1e6;
 
     /// @notice Sum of all accounts' equities, USDC 1e6, rounded down; negative under water.
     function ledgerEquity(VaultState storage s, Snapshot memory snap) internal view returns (int256 equity) {
@@ -69,20 +71,20 @@ library NavLib {
     {
         totalEquity = equity > 0 ? uint256(equity).min(type(uint104).max) : 0;
         uint256 units = s.units;
-        navIndex = units == 0 ? s.lastIndex : (totalEquity * WAD / units).min(type(uint112).max);
+        navIndex = units == 0 ? s.lastIndex : (totalEquity * (WAD * GRAIN) / units).min(type(uint112).max);
     }
 
     /// @notice Mints the units of a deposit. Call before the deposit counts as equity.
     function mint(VaultState storage s, int256 equityBefore, uint256 amount) internal {
         uint256 units = s.units;
-        if (units == 0) {
-            s.units = uint128(amount * WAD / s.lastIndex);
-        } else if (equityBefore < int256(DUST)) {
-            // Wiped out: the old units are worth nothing and must not eat the deposit.
-            (s.units, s.lastIndex) = (uint128(amount), uint128(WAD));
-        } else {
+        if (units != 0 && equityBefore >= int256(DUST)) {
             s.units = uint128(units + FixedPointMathLib.fullMulDiv(amount, units, uint256(equityBefore)));
+            return;
         }
+        // Wiped out: the old units are worth nothing and must not eat the deposit.
+        if (units != 0) s.lastIndex = uint128(WAD);
+        // What was left behind counts at the same index: it is no gain of a small deposit.
+        s.units = uint128((amount + uint256(equityBefore.positive())) * (WAD * GRAIN) / s.lastIndex);
     }
 
     /// @notice Burns the units of a withdrawal or a performance fee. Call before it leaves the equity.
@@ -92,7 +94,7 @@ library NavLib {
         (uint256 navIndex, uint256 equity) = indexOf(s, equityBefore);
         if (equity < DUST) return;
         uint256 burnt = FixedPointMathLib.fullMulDivUp(amount, units, equity);
-        if (burnt + DUST >= units || amount + DUST >= equity) {
+        if (burnt + DUST * GRAIN >= units || amount + DUST >= equity) {
             (s.units, s.lastIndex) = (0, uint128(navIndex));
         } else {
             s.units = uint128(units - burnt);

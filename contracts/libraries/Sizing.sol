@@ -158,6 +158,24 @@ library Sizing {
         }
     }
 
+    /// @notice How far off the index price an account can trade and pay for it alone: its equity afterwards, fees included,
+    /// still is the maintenance margin of what stays open, so that whoever liquidates it takes nothing from others. Bps of
+    /// what is traded, rounded down; negative when it cannot pay even the index price.
+    /// @param equity USDC 1e6, below 2^80
+    /// @param left exposure afterwards in all markets, 1e36, below 2^200
+    /// @param traded size times index price, 1e36, not 0
+    /// @param maintenance bps of exposure
+    /// @param reserve for fees, bps of what is traded
+    function affordable(int256 equity, uint256 left, uint256 traded, uint256 maintenance, uint256 reserve)
+        internal
+        pure
+        returns (int256)
+    {
+        unchecked {
+            return (equity * 1e34 - int256(left * maintenance)).divDown(traded) - int256(reserve);
+        }
+    }
+
     /// @dev Why an account without a position takes none.
     function shut(Account a) private pure returns (uint256) {
         return uint256(a.status() != uint256(Status.Active) ? Outcome.Inactive : Outcome.MarketNotAllowed);
