@@ -47,17 +47,31 @@ const KEY: &str = "0000000000000000000000000000000000000000000000000000000000000
 pub struct Latency {
     /// Accounts in the batch.
     pub followers: u32,
-    /// From the log's text to the hand-over.
+    /// From the log's text to the hand-over, the endpoint's time left out.
     pub sorted: Vec<Duration>,
+    /// What was left out: the endpoint's time before the hand-over.
+    pub rpc: Vec<Duration>,
+    /// Round trips, the hand-over included.
+    pub round_trips: u32,
 }
 
 impl Latency {
     /// The `percent`th percentile.
     #[must_use]
     pub fn percentile(&self, percent: usize) -> Duration {
-        let index = (self.sorted.len() * percent).div_ceil(100).saturating_sub(1);
-        self.sorted.get(index).copied().unwrap_or_default()
+        percentile(&self.sorted, percent)
     }
+
+    /// The `percent`th percentile of the endpoint's time.
+    #[must_use]
+    pub fn rpc_percentile(&self, percent: usize) -> Duration {
+        percentile(&self.rpc, percent)
+    }
+}
+
+fn percentile(sorted: &[Duration], percent: usize) -> Duration {
+    let index = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
+    sorted.get(index).copied().unwrap_or_default()
 }
 
 /// Milliseconds with three decimals.
@@ -71,8 +85,18 @@ pub fn milliseconds(duration: Duration) -> String {
 }
 
 /// Answers at once.
+#[derive(Default)]
 struct Instantly {
     handed_over: Mutex<Option<Instant>>,
+    /// Round trips, and the time spent in them.
+    asked: Mutex<(u32, Duration)>,
+}
+
+impl Instantly {
+    fn count(&self, since: Instant) {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        *asked = (asked.0 + 1, asked.1 + since.elapsed());
+    }
 }
 
 #[async_trait]
@@ -81,9 +105,11 @@ impl Rpc for Instantly {
         Ok(head())
     }
     async fn block(&self, _number: u64) -> Result<Option<Head>, RpcError> {
+        self.count(Instant::now());
         Ok(Some(head()))
     }
     async fn calls(&self, calls: &[Call]) -> Result<Vec<Answer<Bytes>>, RpcError> {
+        let since = Instant::now();
         let answer = |call: &Call| -> Bytes {
             let price = U256::from(2_000 * ONE.unsigned_abs());
             let leverage = I256::unchecked_from(2 * ONE);
@@ -99,9 +125,12 @@ impl Rpc for Instantly {
             }
             .into()
         };
-        Ok(calls.iter().map(|call| Ok(answer(call))).collect())
+        let answers = calls.iter().map(|call| Ok(answer(call))).collect();
+        self.count(since);
+        Ok(answers)
     }
     async fn estimate(&self, _call: &Call) -> Result<Answer<u64>, RpcError> {
+        self.count(Instant::now());
         Ok(Ok(4_000_000))
     }
     async fn nonce(&self, _address: Address) -> Result<u64, RpcError> {
@@ -111,6 +140,7 @@ impl Rpc for Instantly {
         Ok(1_000_000)
     }
     async fn send(&self, _raw: &[u8]) -> SendOutcome {
+        self.count(Instant::now());
         *self.handed_over.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         SendOutcome::Accepted
     }
@@ -255,13 +285,11 @@ fn trade_text(index: u64) -> anyhow::Result<String> {
 pub async fn keeper_latency(directory: &Path, followers: u32, iterations: u32) -> anyhow::Result<Latency> {
     let journal = Journal::open(&directory.join(format!("bench-{followers}.db")), false).await?;
     let key = Key::new(&SecretString::from(KEY))?;
-    let mut durations = Vec::new();
+    let (mut durations, mut rpc_durations, mut round_trips) = (Vec::new(), Vec::new(), 0);
     // The first tenth warms up.
     let warm_up = iterations / 10;
     for index in 0..iterations + warm_up {
-        let instantly = Arc::new(Instantly {
-            handed_over: Mutex::new(None),
-        });
+        let instantly = Arc::new(Instantly::default());
         let rpc: Arc<dyn Rpc> = instantly.clone();
         let gas = GasModel::default();
         let submitter = Submitter::resume(
@@ -290,6 +318,7 @@ pub async fn keeper_latency(directory: &Path, followers: u32, iterations: u32) -
         fill(engine.book_mut(), followers);
         let text = trade_text(u64::from(index))?;
 
+        *instantly.asked.lock().unwrap_or_else(PoisonError::into_inner) = (0, Duration::ZERO);
         let received = Instant::now();
         let log: Log = serde_json::from_str(&text)?;
         let change = source
@@ -302,14 +331,24 @@ pub async fn keeper_latency(directory: &Path, followers: u32, iterations: u32) -
             .unwrap_or_else(PoisonError::into_inner);
         let handed_over = handed_over.context("the trade led to no batch")?;
         if index >= warm_up {
-            durations.push(handed_over.saturating_duration_since(received));
+            let (trips, spent) = *instantly.asked.lock().unwrap_or_else(PoisonError::into_inner);
+            durations.push(
+                handed_over
+                    .saturating_duration_since(received)
+                    .saturating_sub(spent),
+            );
+            rpc_durations.push(spent);
+            round_trips = round_trips.max(trips);
         }
     }
     journal.close().await;
     durations.sort_unstable();
+    rpc_durations.sort_unstable();
     Ok(Latency {
         followers,
         sorted: durations,
+        rpc: rpc_durations,
+        round_trips,
     })
 }
 
@@ -321,7 +360,9 @@ mod tests {
     async fn a_trade_leads_to_one_batch_with_everyone() {
         let directory = tempfile::tempdir().unwrap();
         let latency = keeper_latency(directory.path(), 5, 10).await.unwrap();
-        assert_eq!(latency.sorted.len(), 10);
+        assert_eq!((latency.sorted.len(), latency.rpc.len()), (10, 10));
+        // Prices and leverage, the block's time, the simulation, the hand-over, at the most.
+        assert!((2..=4).contains(&latency.round_trips), "{}", latency.round_trips);
         let journal = Journal::open(&directory.path().join("bench-5.db"), false)
             .await
             .unwrap();

@@ -34,6 +34,8 @@ pub struct Patience {
     /// Seconds after which a job that is not mined is looked for in the pool, and sent again when it is not there: a
     /// reorganisation of a block that was never seen drops it without a trace.
     pub resend_seconds: u64,
+    /// Seconds, besides blocks, without a receipt after which a used nonce counts as used by another transaction.
+    pub usurped_seconds: u64,
 }
 
 impl Default for Patience {
@@ -42,6 +44,7 @@ impl Default for Patience {
             confirmations: 3,
             stall_seconds: 12,
             resend_seconds: 2,
+            usurped_seconds: 60,
         }
     }
 }
@@ -60,8 +63,8 @@ pub struct Flight {
     pub held: bool,
     /// The first head seen since its fee was set: without a later one nobody could have mined it.
     priced_at: Option<u64>,
-    /// Block at which its nonce was first seen used with no receipt of ours.
-    missing_since: Option<u64>,
+    /// Block and moment at which its nonce was first seen used with no receipt of ours.
+    missing_since: Option<(u64, Instant)>,
 }
 
 impl Flight {
@@ -239,8 +242,14 @@ impl Tracker {
                     });
                 } else {
                     // Perhaps the receipt's endpoint lags behind the nonce's: wait until that is no longer possible.
-                    let since = *flight.missing_since.get_or_insert(head.number);
-                    if head.number >= since.saturating_add(self.patience.confirmations.max(3)) {
+                    let (since, moment) = *flight
+                        .missing_since
+                        .get_or_insert_with(|| (head.number, Instant::now()));
+                    // A fast chain makes many blocks while an endpoint catches up: time must have passed, too.
+                    let blocks = head.number.saturating_sub(since);
+                    if blocks >= self.patience.confirmations.max(3)
+                        && moment.elapsed() >= Duration::from_secs(self.patience.usurped_seconds)
+                    {
                         warn!(
                             job = flight.job.id,
                             nonce, "another transaction used this nonce; is a second keeper running?"

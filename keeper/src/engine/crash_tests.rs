@@ -381,6 +381,7 @@ async fn live(
             confirmations: 2,
             stall_seconds: 0,
             resend_seconds: 0,
+            usurped_seconds: 0,
         };
         let tracker = Tracker::new(rpc.clone(), journal.clone(), patience, unfinished);
         let mut engine = Engine::new(Parts {
@@ -673,6 +674,7 @@ async fn hands(chain: &Arc<FakeChain>, journal: &Journal) -> (Submitter, Tracker
         confirmations: 2,
         stall_seconds: 0,
         resend_seconds: 0,
+        usurped_seconds: 0,
     };
     let tracker = Tracker::new(rpc, journal.clone(), patience, Vec::new());
     (submitter.await.unwrap(), tracker)

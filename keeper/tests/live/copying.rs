@@ -254,6 +254,12 @@ async fn a_stalled_batch_is_replaced_at_the_same_nonce() -> anyhow::Result<()> {
     // From here on nobody mines but the test.
     let () = provider.raw_request("evm_setIntervalMining".into(), [0]).await?;
     master_pending(&stack, &master).await?;
+    // A block that is too dear for the batch: without a block nobody could have mined it, and no fee would be raised.
+    let dear = alloy::primitives::U256::from(40_000_000_000_u64);
+    let () = provider
+        .raw_request("anvil_setNextBlockBaseFeePerGas".into(), [dear])
+        .await?;
+    stack.chain.mine(1).await?;
     tokio::time::sleep(Duration::from_secs(4)).await;
     let () = provider.raw_request("evm_setAutomine".into(), [true]).await?;
     stack.chain.mine(1).await?;
