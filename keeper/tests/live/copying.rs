@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use alloy::primitives::Address;
+use alloy::primitives::{Address, B256};
 use alloy::providers::Provider as _;
 use anyhow::Context as _;
 use lockstep_contracts::bindings::{IMasterRegistry, IMirrorEngine, IStrategyVault};
@@ -170,12 +170,24 @@ async fn a_reorganisation_is_repaired() -> anyhow::Result<()> {
     let (_, account) = join(&stack, &master, 1, 1_000).await?;
     master.trade(&stack, ETH, 20_000).await?;
     at_leverage(&stack, &master, account, 20_000).await?;
-    let batch = stack.chain.height().await?;
-    stack.chain.reorg(1).await?;
+    let vault = IStrategyVault::new(master.vault, stack.chain.provider());
+    let batch = async || -> anyhow::Result<Option<(u64, B256)>> {
+        let events = vault.BatchMirrored_filter().from_block(0).query().await?;
+        anyhow::ensure!(events.len() <= 1, "{} batches", events.len());
+        Ok(events
+            .first()
+            .and_then(|(_, log)| Some((log.block_number?, log.block_hash?))))
+    };
+    let (block, gone) = batch().await?.context("no batch")?;
+    // A block that comes between the question and the reorganisation leaves the batch where it was: once more then.
+    eventually("the batch to be reorganised away", PATIENCE, async || {
+        let depth = stack.chain.height().await? - block + 1;
+        stack.chain.reorg(depth).await?;
+        Ok(batch().await?.is_none_or(|(_, hash)| hash != gone).then_some(()))
+    })
+    .await?;
     eventually("the batch to be mined again", PATIENCE, async || {
-        let vault = IStrategyVault::new(master.vault, stack.chain.provider());
-        let events = vault.BatchMirrored_filter().from_block(batch).query().await?;
-        Ok((events.len() == 1).then_some(()))
+        Ok(batch().await?.map(|_| ()))
     })
     .await?;
     at_leverage(&stack, &master, account, 20_000).await?;
