@@ -11,7 +11,7 @@ use axum::extract::{Path, State};
 use axum::http::header::ACCEPT;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
-use futures_util::stream::{self, Stream};
+use futures_util::stream::{self, Stream, StreamExt as _};
 use lockstep_indexer::model::{self, AccountEvent, PageRequest, Series, StrategyId};
 use tokio::sync::mpsc;
 
@@ -350,6 +350,8 @@ fn parts(receiver: mpsc::Receiver<Part>) -> impl Stream<Item = std::io::Result<S
             None => Some((Err(std::io::Error::other("the file was cut off")), None)),
         }
     })
+    // Compression asks again after the end.
+    .fuse()
 }
 
 async fn present(app: &App, delays: &mut Delays, fills: Vec<model::Fill>) -> Result<Vec<Fill>> {
@@ -402,5 +404,14 @@ mod tests {
         let text = |text: &str| Part::Text(text.to_owned());
         assert_eq!(read(vec![text("a"), text("b"), Part::End]).await.unwrap(), "ab");
         assert!(read(vec![text("a")]).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_file_that_has_ended_may_be_asked_again() {
+        let (sender, receiver) = mpsc::channel(1);
+        sender.try_send(Part::End).ok().unwrap();
+        let mut parts = std::pin::pin!(parts(receiver));
+        assert!(parts.next().await.is_none());
+        assert!(parts.next().await.is_none());
     }
 }
