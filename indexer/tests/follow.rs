@@ -639,11 +639,7 @@ async fn killed_anywhere_it_ends_where_it_would_have() {
         serde_json::to_string(&rig.deployment()).unwrap(),
     )
     .unwrap();
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = lockstep_devnet::process::free_port().unwrap();
     let config = format!(
         "deployment = {:?}\nstore = \"sqlite://{}\"\nlisten = \"127.0.0.1:{port}\"\n[rpc]\nurls = [\"{}\"]\n\
          ws_url = \"{}\"\nrange = 3\nmax_range = 3\npoll_ms = 50\n",

@@ -1,11 +1,12 @@
 //! Child processes: start, stop, kill, restart with backoff.
 
 use std::collections::VecDeque;
-use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -16,12 +17,49 @@ use tokio_util::sync::CancellationToken;
 /// How long a process may take to stop before it is killed.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// A TCP port nobody listens on right now.
+/// Where ports are looked for: below the range from which systems choose ports for outgoing connections (Linux from
+/// 32768, others from 49152), so that none of those can take a port between two starts of the program it is for.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+
+/// Ports this process has reserved, each by a locked file, until it ends.
+static RESERVED: Mutex<Vec<File>> = Mutex::new(Vec::new());
+
+/// A TCP port nobody listens on, reserved for this process: until it ends, no other process that asks here gets the
+/// same, even while the program that listens on it is down.
 ///
 /// # Errors
-/// When the system gives none.
+/// When none is free or the directory of reservations cannot be written.
 pub fn free_port() -> std::io::Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+    let user = std::env::var("USER").unwrap_or_default();
+    let directory = std::env::temp_dir().join(format!("lockstep-ports-{user}"));
+    std::fs::create_dir_all(&directory)?;
+    let count = PORTS.end - PORTS.start;
+    // Processes start looking at different places: few meet on one port.
+    let first = u16::try_from(std::process::id() % u32::from(count)).unwrap_or_default();
+    for step in 0..count {
+        let port = PORTS.start + (first + step) % count;
+        let reservation = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(directory.join(port.to_string()))?;
+        match reservation.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => continue,
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            RESERVED
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(reservation);
+            return Ok(port);
+        }
+    }
+    Err(std::io::Error::new(
+        ErrorKind::AddrInUse,
+        format!("no free port between {} and {}", PORTS.start, PORTS.end),
+    ))
 }
 
 /// What to run.
@@ -379,5 +417,16 @@ where
         }
         sleep(pause).await;
         pause = (pause * 2).min(Duration::from_millis(250));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::free_port;
+
+    #[test]
+    fn a_port_is_not_given_twice_even_while_nobody_listens_on_it() {
+        let ports: std::collections::HashSet<u16> = (0..50).map(|_| free_port().unwrap()).collect();
+        assert_eq!(ports.len(), 50);
     }
 }

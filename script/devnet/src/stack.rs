@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use alloy::primitives::{Address, I256, U256};
 use alloy::providers::ext::AnvilApi as _;
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use lockstep_contracts::bindings::IStrategyVault;
 use lockstep_contracts::deployment::Deployment;
 use lockstep_contracts::relay::{Mandate, RelayState, SignedMandate};
@@ -241,8 +241,13 @@ impl Stack {
     /// # Errors
     /// When it cannot be started.
     pub async fn start_api(&mut self) -> anyhow::Result<()> {
-        self.api = Some(self.services.api(&self.layout)?.start()?);
-        self.api_client.ready(PATIENCE).await
+        let mut api = self.services.api(&self.layout)?.start()?;
+        tokio::select! {
+            ended = api.wait() => bail!("the API ended ({}):\n{}", ended?, api.program().last_lines(10)),
+            ready = self.api_client.ready(PATIENCE) => ready?,
+        }
+        self.api = Some(api);
+        Ok(())
     }
 
     /// SIGKILL to the keeper.
