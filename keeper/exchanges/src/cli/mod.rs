@@ -1,0 +1,4 @@
+//! The commands.
+
+pub mod decode;
+pub mod sign;

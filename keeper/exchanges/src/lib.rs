@@ -1,0 +1,11 @@
+#![doc = include_str!("../README.md")]
+
+pub mod credentials;
+pub mod crypto;
+pub mod error;
+pub mod json;
+pub mod model;
+pub mod operation;
+pub mod protocol;
+pub mod request;
+pub mod venues;
