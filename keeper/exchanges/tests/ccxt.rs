@@ -1,6 +1,8 @@
 //! Our requests are those that ccxt sends for the same input: method, address with its query and signature, headers, body,
 //! byte for byte. `tests/ccxt/<venue>.mjs` holds the cases.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::Path;

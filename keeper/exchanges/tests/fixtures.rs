@@ -1,6 +1,8 @@
 //! Every recorded message decodes to the event that stands in its snapshot, or is refused by name. The messages come
 //! from `tests/fixtures`, see `SOURCES.md` there.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::fmt::Write as _;
 use std::path::Path;
 
