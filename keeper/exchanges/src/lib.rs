@@ -8,5 +8,6 @@ pub mod model;
 pub mod operation;
 pub mod protocol;
 pub mod request;
+pub mod signal_door;
 pub mod simulate;
 pub mod venues;

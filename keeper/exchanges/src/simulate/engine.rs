@@ -27,6 +27,9 @@ const MAINTENANCE: Decimal = Decimal::from_parts(5, 0, 0, false, 3);
 /// Leverage nobody has set.
 const DEFAULT_LEVERAGE: Decimal = Decimal::from_parts(20, 0, 0, false, 0);
 
+/// Who stands on the other side of every fill, on venues that name users.
+const CROWD: &str = "0x00000000000000000000000000000000000000ff";
+
 /// Why an order is not taken; each venue has its own code for it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Reject {
@@ -959,6 +962,31 @@ impl Engine {
             time_ms: now_ms,
         };
         account.fills.push(fill.clone());
+        let taker_side = if liquidity == Liquidity::Taker {
+            fill.side
+        } else {
+            fill.side.opposite()
+        };
+        let (account_key, crowd) = (Text::new(key), Text::const_new(CROWD));
+        let (buyer, seller) = match fill.side {
+            Side::Buy => (account_key, crowd),
+            Side::Sell => (crowd, account_key),
+        };
+        self.updates.push(Update {
+            account: None,
+            event: Event::Trade(Trade {
+                instrument: fill.instrument.clone(),
+                trade_id: fill.trade_id.clone(),
+                side: taker_side,
+                size,
+                price,
+                buyer: Some(buyer),
+                seller: Some(seller),
+                liquidation: fill.cause == Cause::Liquidation,
+                time_ms: now_ms,
+            }),
+            fill: None,
+        });
         self.updates.push(Update {
             account: Some(key.to_owned()),
             event: Event::Fill(fill.clone()),
