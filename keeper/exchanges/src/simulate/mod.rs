@@ -4,4 +4,5 @@
 pub mod engine;
 pub mod faults;
 pub mod server;
+pub mod venues;
 pub mod wire;
