@@ -8,11 +8,11 @@ import { NavChart } from '../chart/nav-chart';
 import { useDeployment } from '../chain/deployment';
 import { useMe } from '../session/me';
 import { WAD, abs, bpsMultiple, bpsPercent, format, fromApi } from '../units/amount';
-import { duration } from '../units/time';
+import { duration, noticeStage } from '../units/time';
 import { PROOFS, outcomeWords } from '../units/words';
 import { Explain } from '../ui/explain';
 import { Ago, Bps, Fact, Leverage, None, Price, Size, StatisticFigure, Time, Usdc } from '../ui/figures';
-import { useTitle } from '../ui/hooks';
+import { useNow, useTitle } from '../ui/hooks';
 import { Followed } from '../ui/session';
 import { Address, Blank, Dialog, Failure, Loading, Notice, Skeleton, Tag, TransactionLink } from '../ui/parts';
 import { Table, type Column } from '../ui/table';
@@ -141,15 +141,26 @@ function Shown({ id, strategy, span, setSpan }: ShownProps): JSX.Element {
   );
 }
 
-function PendingTerms({ pending }: { readonly pending: Schemas['PendingTerms'] }): JSX.Element {
+function PendingTerms({ pending }: { readonly pending: Schemas['PendingTerms'] }): JSX.Element | null {
   const { terms } = pending;
+  // The API drops terms that have lapsed; this page may stay open for longer than its last reply is true.
+  const stage = noticeStage(pending, useNow(5000));
+  if (stage === 'lapsed') return null;
   return (
     <div class="below">
       <Notice tone="warn">
         <p>
-          <strong>New terms are announced</strong> and may apply from <Time of={pending.effectiveAt} />: {bpsPercent(terms.copyFeeBps)} % of
-          volume, {bpsPercent(terms.performanceFeeBps)} % of profit, up to {bpsMultiple(terms.maxLeverageBps)}× leverage. Followers who do
-          not agree can leave before then.
+          <strong>New terms are announced</strong>{' '}
+          {stage === 'notice' ? (
+            <>
+              and may apply from <Time of={pending.effectiveAt} />
+            </>
+          ) : (
+            'and anyone may apply them now'
+          )}
+          : {bpsPercent(terms.copyFeeBps)} % of volume, {bpsPercent(terms.performanceFeeBps)} % of profit, up to{' '}
+          {bpsMultiple(terms.maxLeverageBps)}× leverage. Followers who do not agree can leave {stage === 'notice' ? 'before then' : 'at any time'}. If
+          nobody applies them until <Time of={pending.lapsesAt} />, they lapse and everything stays as it is.
         </p>
       </Notice>
     </div>
