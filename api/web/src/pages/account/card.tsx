@@ -217,7 +217,7 @@ export function AccountCard({ account, wallet, deployment, mine, turn, refresh }
           </Dialog>
           <Dialog title="Exit without Lockstep" open={action === 'exit'} close={close}>
             <WalletGate deployment={deployment} why="Connect your wallet.">
-              {(ready) => <ExitForm account={account} wallet={ready} deployment={deployment} done={close} />}
+              {(ready) => <ExitForm vault={account.vault} wallet={ready} deployment={deployment} done={close} />}
             </WalletGate>
           </Dialog>
         </>
