@@ -9,7 +9,7 @@ import { parseTyped } from '../../units/amount';
 import { toWalletError } from '../../wallet/errors';
 import { sendTransaction, type ConnectedWallet } from '../../wallet/wallet';
 import { NumberField } from '../../ui/fields';
-import { Address, Notice, Progress, TransactionLink, type Step } from '../../ui/parts';
+import { Address, Notice, Progress, TransactionLink, stepsOf } from '../../ui/parts';
 
 type ExitPhase = 'ask' | 'check' | 'send' | 'wait' | 'done';
 const EXIT_ORDER: readonly ExitPhase[] = ['check', 'send', 'wait', 'done'];
@@ -49,15 +49,7 @@ export function ExitForm({ vault: of, wallet, deployment, done }: Props): JSX.El
     }
   }
 
-  const at = EXIT_ORDER.indexOf(phase);
-  const step = (title: string, own: ExitPhase, detail?: Step['detail']): Step => {
-    const index = EXIT_ORDER.indexOf(own);
-    return {
-      title,
-      state: phase === 'done' || at > index ? 'done' : at === index ? (error === undefined ? 'now' : 'bad') : 'later',
-      ...(detail === undefined ? {} : { detail }),
-    };
-  };
+  const step = stepsOf(EXIT_ORDER, phase, error !== undefined);
   return (
     <>
       {phase === 'ask' ? (
@@ -89,9 +81,9 @@ export function ExitForm({ vault: of, wallet, deployment, done }: Props): JSX.El
       ) : (
         <Progress
           steps={[
-            step('Tried without sending', 'check'),
-            step('Send from your wallet', 'send'),
-            step('In a block', 'wait', transaction === undefined ? undefined : <TransactionLink hash={transaction} explorer={deployment.explorerUrl} />),
+            step('Tried without sending', ['check']),
+            step('Send from your wallet', ['send']),
+            step('In a block', ['wait'], transaction === undefined ? undefined : <TransactionLink hash={transaction} explorer={deployment.explorerUrl} />),
           ]}
         />
       )}
