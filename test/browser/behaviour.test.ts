@@ -114,6 +114,7 @@ describe('announced terms', () => {
   test('say from when and until when they may apply', async () => {
     announce(HOUR, 25 * HOUR);
     await page.goto(`${fixture.url}/strategies/1`);
+    await notice().waitFor();
     const { effectiveAt, lapsesAt } = fixture.pendingTerms ?? {};
     const text = page.getByRole('main').locator('p').filter({ has: notice() });
     expect(await text.locator('time').evaluateAll((times) => times.map((time) => time.getAttribute('datetime')))).toEqual([effectiveAt, lapsesAt]);

@@ -1,7 +1,7 @@
 /** What a page looks like when things are not as they should be, or larger than anyone thought. */
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { CHAIN_ID, LONG_NAME } from './fixture/data';
+import { CHAIN_ID, LONG_NAME, TOO_YOUNG } from './fixture/data';
 import { startFixture, type Fixture } from './fixture/server';
 import { accessible } from './support/axe';
 import { launch, open, picture, type SizeName, type Watched } from './support/browser';
@@ -149,7 +149,7 @@ describe('my account, opened without the API', () => {
     // Made-up chains take no transaction: that the wallet is asked for it is as far as this goes.
     wallet.declineNext();
     await dialog.getByRole('button', { name: 'Exit now' }).click();
-    await dialog.getByText(/^You declined in the wallet\./).waitFor();
+    await dialog.getByText('You declined in the wallet.').waitFor();
     expect(wallet.requests.at(-1)).toBe('eth_sendTransaction');
     await dialog.getByRole('button', { name: 'Cancel' }).click();
 
@@ -194,6 +194,16 @@ describe('my account, opened without the API', () => {
     await problem(page).getByText('does not know where the contracts are').waitFor();
     await page.getByText("cast send $VAULT 'exit(uint256)' 100").waitFor();
   });
+});
+
+test('an account that is too young for a rate says so in plain sight', async () => {
+  fixture.young = true;
+  const page = await show({ size: 'phone' });
+  await page.goto(`${fixture.url}/account?address=0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266`);
+  await page.getByText(TOO_YOUNG).scrollIntoViewIfNeeded();
+  await picture(page, 'state-young-account', false);
+  expect(await sticksOut(page)).toEqual([]);
+  await accessible(page);
 });
 
 test('a lost stream is said at the foot of the page, and found again by itself', async () => {

@@ -340,6 +340,13 @@ async fn followers_and_accounts_say_what_they_have_and_what_it_came_to() {
         .unwrap();
     // 3.8 % in 40 days.
     assert!((0.38..0.43).contains(&rate), "{rate}");
+    // The other account has been open for seconds.
+    let young = &mine["accounts"][1]["result"]["moneyWeightedReturn"];
+    assert_eq!(young["value"], Value::Null);
+    assert_eq!(
+        young["blank"],
+        "the account is younger than 7 days, too short for a year's rate"
+    );
     let nobody = world
         .read("/api/v1/accounts/0x1111111111111111111111111111111111111111")
         .await;
