@@ -5,6 +5,7 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import type { Address as HexAddress } from 'viem';
+import { ApiError } from '../../api/client';
 import { useQuery } from '../../api/query';
 import type { Deployment } from '../../chain/deployment';
 import { readChainAccounts, type ChainAccount } from '../../chain/read';
@@ -31,7 +32,8 @@ export function OnChain({ address, wallet, deployment, error, retry }: Props): J
     <div class="stack">
       <Notice tone="bad" live>
         <p>
-          <strong>The API is unreachable.</strong> {error.message}
+          {/* One that refuses is there: that it is unreachable would be false. */}
+          <strong>{error instanceof ApiError && error.status >= 400 && error.status < 500 ? 'The API gave no accounts.' : 'The API is unreachable.'}</strong> {error.message}
         </p>
         <p>
           {deployment === undefined
