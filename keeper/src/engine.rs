@@ -412,14 +412,14 @@ impl Engine {
         // What is left open about an item that somebody handed in is that item's: the look is complete without it.
         contain(self.relays().await, &mut None)?;
         let mut open = Open::new();
-        let hot: Vec<Pair> = self.hot.keys().copied().collect();
+        let hot = self.unanswered_last(self.hot.keys().copied().collect());
         for pair in &hot {
             of_one(pair.0, self.converge(*pair, Why::Trade, None).await, &mut open)?;
         }
         if due {
             self.looked = Some(Instant::now());
             self.attestations(head, &mut open).await?;
-            for pair in self.pairs() {
+            for pair in self.unanswered_last(self.pairs()) {
                 of_one(pair.0, self.converge(pair, Why::Look, None).await, &mut open)?;
             }
             self.failing.settle(Step::Batch, None, open);
@@ -431,6 +431,12 @@ impl Engine {
         let everyone = self.book.awake().map(|strategy| strategy.id);
         let failed = failed.or_else(|| self.failing.of_all(everyone));
         failed.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// Those whose last simulation stayed open come last: what they make an endpoint wait for delays nobody else.
+    fn unanswered_last(&self, mut pairs: Vec<Pair>) -> Vec<Pair> {
+        pairs.sort_by_key(|(strategy, _)| self.failing.is_open(Step::Batch, *strategy));
+        pairs
     }
 
     /// Every market of every strategy with somebody to move.

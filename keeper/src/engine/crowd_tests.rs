@@ -55,7 +55,7 @@ async fn cost(empty: u64, refresh_seconds: u64) -> Asked {
 async fn five_thousand_empty_strategies_cost_a_look_nothing() {
     let (few, many) = (cost(0, 60).await, cost(5_000, 60).await);
     assert_eq!(few, many);
-    assert!(few.requests > 0 && few.calls > 0 && few.addresses > 0, "{few:?}");
+    assert!(few.requests > 0 && few.calls > 0 && few.filters > 0, "{few:?}");
 }
 
 /// At a refresh sleeping vaults are asked in turn, one batch of them however many there are.
@@ -155,6 +155,17 @@ async fn what_one_strategy_leaves_open_is_left_open_for_it_alone() {
         engine.report(None);
         assert_eq!(health.borrow().strategies_failing, 0, "{step:?}");
     }
+}
+
+#[tokio::test]
+async fn a_strategy_whose_simulation_stays_open_comes_last() {
+    let directory = tempfile::tempdir().unwrap();
+    let town = Town::new(3, &[&[FLAT], &[HELD], &[HELD]]);
+    let (mut engine, _) = keeper(&town, directory.path(), Pace::default()).await;
+    town.state().mute.insert((Step::Batch, 1));
+    look(&town, &mut engine).await.unwrap();
+    let order: Vec<_> = engine.unanswered_last(engine.pairs());
+    assert_eq!(order, [(2, 0), (3, 0), (1, 0)]);
 }
 
 #[tokio::test]

@@ -116,8 +116,8 @@ pub(super) struct Asked {
     pub(super) requests: usize,
     /// Calls in them.
     pub(super) calls: usize,
-    /// Addresses in filters for logs.
-    pub(super) addresses: usize,
+    /// Addresses and topics in filters for logs.
+    pub(super) filters: usize,
 }
 
 #[derive(Debug, Default)]
@@ -514,7 +514,8 @@ impl Rpc for Town {
     async fn logs(&self, filter: &Filter) -> Result<Vec<Log>, RpcError> {
         let mut state = self.state();
         state.asked.requests += 1;
-        state.asked.addresses += filter.address.iter().count();
+        let topics = filter.topics.iter().map(|topic| topic.iter().count());
+        state.asked.filters += filter.address.iter().count() + topics.sum::<usize>();
         let range = filter.get_from_block().unwrap()..=filter.get_to_block().unwrap();
         let matches = |log: &Log| {
             let topics = filter.topics.iter().zip(log.topics());
