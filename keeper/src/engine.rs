@@ -514,6 +514,8 @@ impl Engine {
             .vaults
             .retain(|_, vault| known.contains_key(&vault.strategy));
         self.stale.retain(|id| ids.contains(id));
+        // Everything is asked anew, and of strategies that are gone nothing is.
+        self.failing = Failing::default();
         self.stale.extend(ids);
         self.cursor = Some(head);
         Ok(())

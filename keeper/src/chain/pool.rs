@@ -674,7 +674,7 @@ mod tests {
         let (good, bad) = (Address::repeat_byte(1), Address::repeat_byte(2));
         let calls = [call(good), call(bad), call(good)];
         let (first, _) = endpoint(bad).await;
-        let alone = Pool::new(&[first.clone()], Duration::from_secs(5), 5);
+        let alone = Pool::new(std::slice::from_ref(&first), Duration::from_secs(5), 5);
         let answers = alone.each(&calls).await;
         let answered: Vec<bool> = answers.iter().map(Result::is_ok).collect();
         assert_eq!(answered, [true, false, true]);

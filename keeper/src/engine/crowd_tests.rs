@@ -157,6 +157,33 @@ async fn what_one_strategy_leaves_open_is_left_open_for_it_alone() {
     }
 }
 
+/// However many vaults cannot be read any more, and although an endpoint is given up after a few, each of the others has
+/// its turn.
+#[tokio::test]
+async fn vaults_that_cannot_be_read_use_up_nobody_s_patience() {
+    let directory = tempfile::tempdir().unwrap();
+    let holders: Vec<&[Holder]> = vec![&[HELD]; 12];
+    let town = Town::new(12, &holders);
+    let pace = Pace {
+        refresh_seconds: 0,
+        ..Pace::default()
+    };
+    let (mut engine, _) = keeper(&town, directory.path(), pace).await;
+    look(&town, &mut engine).await.unwrap();
+    {
+        let mut state = town.state();
+        state.mute.extend((1..=10).map(|id| (Step::Accounts, id)));
+        state.holders.insert(11, vec![LARGE]);
+        state.holders.insert(12, vec![LARGE]);
+    }
+    // Three of the ten in each of them, and one more.
+    for _ in 0..5 {
+        look(&town, &mut engine).await.unwrap();
+    }
+    assert_eq!(town.mirrored(), [vault_of(11), vault_of(12)]);
+    assert_eq!(engine.failing.strategies(), (1..=10).collect());
+}
+
 #[tokio::test]
 async fn a_strategy_whose_simulation_stays_open_comes_last() {
     let directory = tempfile::tempdir().unwrap();

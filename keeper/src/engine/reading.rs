@@ -120,8 +120,11 @@ impl Engine {
         if !ids.is_empty() {
             self.read_strategies(&ids).await;
         }
-        let open = self.read_vaults().await;
-        self.failing.settle(Step::Accounts, None, open);
+        let (open, unasked) = self.read_vaults().await;
+        // Who was not asked keeps the place that the last answer, or none, gave it.
+        let ids = self.book.strategies.keys().copied();
+        let asked: BTreeSet<StrategyId> = ids.filter(|id| !unasked.contains(id)).collect();
+        self.failing.settle(Step::Accounts, Some(&asked), open);
         self.tell_masters();
     }
 
@@ -144,10 +147,12 @@ impl Engine {
         self.failing.settle(Step::Record, None, open);
     }
 
-    async fn read_vaults(&mut self) -> Open {
+    /// Gives what was left open, and the strategies that there was no patience left to ask about.
+    async fn read_vaults(&mut self) -> (Open, BTreeSet<StrategyId>) {
         let rpc = Arc::clone(&self.rpc);
-        let mut open = Open::new();
+        let (mut open, mut unasked) = (Open::new(), BTreeSet::new());
         let empty = self.unread(|vault| vault.accounts.is_empty() && vault.dirty.is_empty());
+        let empty: Vec<Address> = empty.into_iter().map(|(vault, _)| vault).collect();
         let (_, failed) = load::counts(rpc.as_ref(), &mut self.book, &empty).await;
         for (vault, error) in &failed {
             if let Some(cached) = self.book.vaults.get(vault) {
@@ -155,24 +160,16 @@ impl Engine {
             }
         }
         let mut vaults = self.unread(|_| true);
-        vaults.retain(|vault| !failed.contains_key(vault));
+        vaults.retain(|(vault, _)| !failed.contains_key(vault));
         // Those that could not be read last time come last: they must not use up the patience with the others.
-        vaults.sort_by_key(|vault| {
-            let strategy = self.book.vaults.get(vault).map(|vault| vault.strategy);
-            strategy.is_some_and(|strategy| self.failing.is_open(Step::Accounts, strategy))
-        });
+        vaults.sort_by_key(|(_, strategy)| self.failing.is_open(Step::Accounts, *strategy));
         let mut in_a_row = 0;
-        for vault in vaults {
-            let Some(strategy) = self.book.vaults.get(&vault).map(|vault| vault.strategy) else {
+        for (vault, strategy) in vaults {
+            if in_a_row >= GIVE_UP {
+                unasked.insert(strategy);
                 continue;
-            };
-            let read = if in_a_row < GIVE_UP {
-                load::vault(rpc.as_ref(), &mut self.book, vault).await
-            } else {
-                let reason = format!("{GIVE_UP} vaults in a row could not be read");
-                Err(RpcError::NoneUsable { reason })
-            };
-            match read {
+            }
+            match load::vault(rpc.as_ref(), &mut self.book, vault).await {
                 Ok(()) => in_a_row = 0,
                 Err(error) => {
                     in_a_row += 1;
@@ -180,15 +177,15 @@ impl Engine {
                 }
             }
         }
-        open
+        (open, unasked)
     }
 
-    /// Vaults to read again, of those that are `wanted`.
-    fn unread(&self, wanted: impl Fn(&Vault) -> bool) -> Vec<Address> {
+    /// Vaults to read again and their strategies, of those that are `wanted`.
+    fn unread(&self, wanted: impl Fn(&Vault) -> bool) -> Vec<(Address, StrategyId)> {
         let vaults = self.book.vaults.iter();
         vaults
             .filter(|(_, vault)| (vault.stale || !vault.dirty.is_empty()) && wanted(vault))
-            .map(|(address, _)| *address)
+            .map(|(address, vault)| (*address, vault.strategy))
             .collect()
     }
 
