@@ -8,4 +8,5 @@ pub mod model;
 pub mod operation;
 pub mod protocol;
 pub mod request;
+pub mod transport;
 pub mod venues;
