@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+pub mod account;
 pub mod credentials;
 pub mod crypto;
 pub mod error;
+pub mod health;
 pub mod json;
 pub mod model;
 pub mod operation;
