@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+pub mod account;
 pub mod credentials;
 pub mod crypto;
 pub mod error;
+pub mod health;
 pub mod json;
 pub mod model;
 pub mod operation;
@@ -10,4 +12,5 @@ pub mod protocol;
 pub mod request;
 pub mod signal_door;
 pub mod simulate;
+pub mod transport;
 pub mod venues;
