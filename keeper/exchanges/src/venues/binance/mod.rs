@@ -1,4 +1,17 @@
-//! Binance.
+//! Binance USDⓈ-M futures. Sizes are base units everywhere.
+
+mod connections;
+mod decode;
+mod errors;
+mod instruments;
+mod replies;
+mod requests;
+mod sign;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use std::time::Duration;
 
 use crate::credentials::Credentials;
 use crate::error::{DecodeError, ReplyError, RequestError, SignError};
@@ -7,26 +20,25 @@ use crate::operation::{Operation, Reply};
 use crate::protocol::{Connection, Context, Endpoints, Environment, Heartbeat, Protocol};
 use crate::request::{Request, Response, SignedRequest};
 
-/// Binance.
+/// Binance USDⓈ-M futures.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Binance;
 
-#[expect(unused_variables, clippy::unimplemented)]
 impl Protocol for Binance {
     fn venue(&self) -> Venue {
         Venue::Binance
     }
 
     fn endpoints(&self, environment: Environment) -> Endpoints {
-        unimplemented!()
+        connections::endpoints(environment)
     }
 
     fn known_instruments(&self) -> Instruments {
-        unimplemented!()
+        instruments::known()
     }
 
     fn requests(&self, operation: &Operation, context: &Context<'_>) -> Result<Vec<Request>, RequestError> {
-        unimplemented!()
+        requests::requests(operation, context)
     }
 
     fn sign(
@@ -36,40 +48,46 @@ impl Protocol for Binance {
         credentials: Option<&Credentials>,
         timestamp_ms: u64,
     ) -> Result<SignedRequest, SignError> {
-        unimplemented!()
+        sign::sign(request, rest, credentials, timestamp_ms)
     }
 
     fn reply(
         &self,
         operation: &Operation,
         response: &Response,
-        instruments: &Instruments,
+        _instruments: &Instruments,
     ) -> Result<Reply, ReplyError> {
-        unimplemented!()
+        replies::reply(operation, response)
     }
 
+    /// The messages of the account and of the market have different names, so that the scope does not matter.
     fn decode(
         &self,
         frame: &[u8],
-        scope: Scope,
-        instruments: &Instruments,
+        _scope: Scope,
+        _instruments: &Instruments,
         events: &mut Vec<Event>,
     ) -> Result<(), DecodeError> {
-        unimplemented!()
+        decode::decode(frame, events)
     }
 
     fn connections(
         &self,
         endpoints: &Endpoints,
         streams: &[Stream],
-        credentials: Option<&Credentials>,
+        _credentials: Option<&Credentials>,
         listen_key: Option<&str>,
-        timestamp_ms: u64,
+        _timestamp_ms: u64,
     ) -> Result<Vec<Connection>, SignError> {
-        unimplemented!()
+        connections::connections(endpoints, streams, listen_key)
     }
 
+    /// The venue pings every three minutes (its options pages say five) and wants a pong within ten.
     fn heartbeat(&self) -> Heartbeat {
-        unimplemented!()
+        Heartbeat::Server
+    }
+
+    fn listen_key_renewal(&self) -> Option<Duration> {
+        Some(connections::LISTEN_KEY_RENEWAL)
     }
 }
