@@ -15,7 +15,6 @@ use serde::{Deserialize, Serialize};
 use crate::model::Venue;
 use crate::protocol::Protocol;
 
-#[expect(unused_imports, reason = "the modules of the venues use them")]
 pub(crate) use parts::{OrderId, Parameters, json_object, json_text};
 
 /// Which of a venue's interfaces that are live side by side.
