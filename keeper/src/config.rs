@@ -11,6 +11,7 @@ use url::Url;
 use crate::confirm::Patience;
 use crate::guard::Limits;
 use crate::plan::GasModel;
+use crate::source::exchange::ExchangeMaster;
 use crate::submit::fees::Policy;
 
 /// Everything.
@@ -50,6 +51,9 @@ pub struct Config {
     /// Fees.
     #[serde(default)]
     pub fees: Policy,
+    /// Masters who trade on exchanges.
+    #[serde(default)]
+    pub exchange_masters: Vec<ExchangeMaster>,
     /// Log filter, unless `RUST_LOG` is set.
     #[serde(default = "default_filter")]
     pub log_filter: String,

@@ -119,6 +119,15 @@ pub enum Command {
         /// Hears whether it is written down.
         answer: oneshot::Sender<Result<(), SignalRefused>>,
     },
+    /// The index of a strategy's market by its name; none while the chain shows none.
+    MarketOf {
+        /// Strategy.
+        strategy: StrategyId,
+        /// E.g. `ETH-USD`.
+        symbol: String,
+        /// Hears it.
+        answer: oneshot::Sender<Option<MarketIndex>>,
+    },
 }
 
 /// What the door tells about the loop.
@@ -325,6 +334,10 @@ impl Engine {
                     match command {
                         Command::Relay => survive(self.relays().await)?,
                         Command::Signal { seen, answer } => survive(self.on_signal(seen, answer).await)?,
+                        Command::MarketOf { strategy, symbol, answer } => {
+                            // Who asked may have stopped listening.
+                            let _ = answer.send(self.book.market_of(strategy, &symbol));
+                        }
                     }
                     false
                 }

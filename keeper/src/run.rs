@@ -20,6 +20,7 @@ use crate::engine::{Engine, Health, Parts};
 use crate::journal::Journal;
 use crate::relay::door::Door;
 use crate::relay::validate::Validator;
+use crate::source::exchange;
 use crate::source::perp_v2::{Feed, PerpV2};
 use crate::submit::Submitter;
 use crate::submit::key::Key;
@@ -132,6 +133,7 @@ pub async fn run(
     let (masters, masters_seen) = watch::channel(BTreeSet::<Address>::new());
     let (observe, observations) = mpsc::channel(1_024);
     let (command, commands) = mpsc::channel(256);
+    let exchange_commands = command.clone();
 
     let door = Door {
         journal: journal.clone(),
@@ -165,6 +167,18 @@ pub async fn run(
         };
         tokio::spawn(feed.run(observe, stop.clone()));
     }
+
+    for master in config.exchange_masters {
+        let (commands, stop) = (exchange_commands.clone(), stop.clone());
+        tokio::spawn(async move {
+            let strategy = master.strategy;
+            if let Err(error) = exchange::run(master, commands, stop).await {
+                tracing::error!(strategy, "a master on an exchange is not followed: {error:#}");
+            }
+        });
+    }
+    // Only those who hand something in keep the queue open.
+    drop(exchange_commands);
 
     let engine = Engine::new(Parts {
         rpc,

@@ -4,6 +4,7 @@ pub mod account;
 pub mod credentials;
 pub mod crypto;
 pub mod error;
+pub mod follow;
 pub mod health;
 pub mod json;
 pub mod model;

@@ -23,6 +23,8 @@ enum Command {
     Sign(cli::sign::Sign),
     /// Reads raw frames, one per line, on standard input and prints normalised events as JSON lines.
     Decode(cli::decode::Decode),
+    /// Prints normalised market data and account events as JSON lines.
+    Watch(cli::watch::Watch),
     /// Runs a test server that speaks a venue's wire protocol.
     Simulate(cli::simulate::Simulate),
 }
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Sign(command) => command.run(),
         Command::Decode(command) => command.run(),
+        Command::Watch(command) => in_runtime(command.run()),
         Command::Simulate(command) => in_runtime(command.run()),
     };
     match result {

@@ -1,6 +1,7 @@
 //! Where masters' state changes come from. A source only says *that* something changed; what the state is now is always
 //! read again, so a change seen twice does nothing and a missed one is repaired by the next look.
 
+pub mod exchange;
 pub mod perp_v2;
 
 use std::collections::BTreeSet;

@@ -315,6 +315,14 @@ impl Book {
             .filter(|strategy| self.is_awake(strategy))
     }
 
+    /// The index of a strategy's market by its name.
+    #[must_use]
+    pub fn market_of(&self, strategy: StrategyId, symbol: &str) -> Option<MarketIndex> {
+        let markets = &self.strategies.get(&strategy)?.markets;
+        let index = markets.iter().position(|market| market.symbol == symbol)?;
+        MarketIndex::try_from(index).ok()
+    }
+
     /// Vaults with somebody to move.
     pub fn awake_vaults(&self) -> impl Iterator<Item = Address> {
         self.vaults

@@ -3,3 +3,4 @@
 pub mod decode;
 pub mod sign;
 pub mod simulate;
+pub mod watch;

@@ -33,7 +33,7 @@ impl Side {
 }
 
 /// Which of an account's positions in an instrument: in one-way mode there is only the net one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PositionSide {
     /// One-way mode.

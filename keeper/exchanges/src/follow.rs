@@ -1,0 +1,405 @@
+//! Follows one account: sockets, snapshots, gap repair, and what came of it as one [`View`].
+//!
+//! The stream says at once that something changed; REST says what is true. A snapshot is taken when the socket has come
+//! up, when anything may have been missed, and every [`Options::snapshot_every`] besides: a stream that is silent because
+//! it is dead looks like a master who does not trade, and only the second evidence tells the two apart.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::account::{AccountState, Change, Disagreement, Snapshot, Ticket};
+use crate::credentials::Credentials;
+use crate::error::SignError;
+use crate::health::{Health, Limits};
+use crate::model::{Balance, Decimal, Event, Fill, Instruments, Position, Stream, Text, Venue};
+use crate::operation::{Empty, FillQuery, Maybe, Operation, Reply};
+use crate::protocol::{Endpoints, Protocol};
+use crate::transport::backoff::ConnectLimiter;
+use crate::transport::clock::{LocalClock, VenueClock};
+use crate::transport::dedupe::Seen;
+use crate::transport::feed::{Feed, channel};
+use crate::transport::http::{Http, HttpError, Pool};
+use crate::transport::ledger::MemoryLedger;
+use crate::transport::limiter::Limiter;
+use crate::transport::random::Random;
+use crate::transport::rest::{Client, Parts, Patience, ReadError};
+use crate::transport::socket::{Connect, LinkError, Plan, SessionKeys, Settings, plan, start};
+use crate::transport::websocket::WebSockets;
+
+/// Room for messages between the sockets and the state.
+const ROOM: usize = 1_024;
+/// How far before a gap fills are asked for, milliseconds: the venue's clock and ours may differ by that.
+const OVERLAP_MS: u64 = 60_000;
+/// Fills asked for after a gap.
+const FILLS: u32 = 100;
+/// Longest request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Pause after a snapshot that could not be taken.
+const SNAPSHOT_RETRY: Duration = Duration::from_secs(2);
+/// Fills remembered per instrument, to tell new ones from old.
+const SEEN: usize = 10_000;
+
+/// Which account, and where.
+#[derive(Clone)]
+pub struct Options {
+    /// The venue's words.
+    pub protocol: Arc<dyn Protocol>,
+    /// Where it is reached.
+    pub endpoints: Endpoints,
+    /// A key that may read. On Hyperliquid the address alone, with an empty secret.
+    pub credentials: Credentials,
+    /// Instruments whose mark prices are followed too.
+    pub marks: Vec<Text>,
+    /// How often a snapshot is taken though nothing seems missing.
+    pub snapshot_every: Duration,
+    /// How sockets wait.
+    pub settings: Settings,
+}
+
+/// An account as it is known.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct View {
+    /// Nothing is missing: a snapshot was taken and the stream has stood since.
+    pub certain: bool,
+    /// By asset.
+    pub balances: Vec<Balance>,
+    /// Those that are open.
+    pub positions: Vec<Position>,
+    /// Mark prices of the instruments that are followed.
+    pub marks: HashMap<Text, Decimal>,
+    /// The venue's time of the newest change, Unix milliseconds.
+    pub changed_ms: u64,
+    /// The venue's clock when this was put together, Unix milliseconds.
+    pub now_ms: u64,
+}
+
+/// What is told of an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// It is so now.
+    View(Box<View>),
+    /// It traded; `repaired` when only a snapshot told of it.
+    Fill {
+        /// How.
+        fill: Box<Fill>,
+        /// Whether the stream had missed it.
+        repaired: bool,
+    },
+    /// Stream and REST did not agree: the view holds what REST says.
+    Disagreement(Box<Disagreement>),
+    /// It is not followed any more; somebody has to help.
+    Ended(String),
+}
+
+/// Why an account cannot be followed.
+#[derive(Debug, thiserror::Error)]
+pub enum FollowError {
+    /// The HTTP client could not be made.
+    #[error("no HTTP client: {0}")]
+    Http(#[from] HttpError),
+    /// Sockets could not be set up.
+    #[error("no sockets: {0}")]
+    Link(#[from] LinkError),
+    /// The key cannot sign.
+    #[error(transparent)]
+    Sign(#[from] SignError),
+}
+
+/// Follows an account until `stop`. What happens is told to `told`, which must be read: account events are never dropped.
+///
+/// # Errors
+/// When it cannot even be begun. What goes wrong later is tried again for ever, and told.
+pub async fn follow(options: Options, told: mpsc::Sender<Told>, stop: CancellationToken) -> Result<(), FollowError> {
+    let http: Arc<dyn Http> = Arc::new(Pool::new(REQUEST_TIMEOUT)?);
+    let connect: Arc<dyn Connect> = Arc::new(WebSockets::new()?);
+    follow_with(options, http, connect, told, stop).await
+}
+
+/// [`follow`] over another network: a test's.
+///
+/// # Errors
+/// When it cannot even be begun.
+pub async fn follow_with(
+    options: Options,
+    http: Arc<dyn Http>,
+    connect: Arc<dyn Connect>,
+    told: mpsc::Sender<Told>,
+    stop: CancellationToken,
+) -> Result<(), FollowError> {
+    let venue = options.protocol.venue();
+    let health = Health::new(venue, Limits::default());
+    let client = Client::new(Parts {
+        protocol: options.protocol.clone(),
+        http,
+        rest: options.endpoints.rest.trim_end_matches('/').to_owned(),
+        credentials: Some(options.credentials.clone()),
+        instruments: options.protocol.known_instruments(),
+        clock: VenueClock::new(venue, LocalClock::start()),
+        limiter: Limiter::new(venue),
+        health: health.clone(),
+        // Nothing is ordered here: there is nothing to write down.
+        ledger: Arc::new(MemoryLedger::default()),
+        patience: Patience::of(venue),
+        random: Random::from_process(),
+    });
+    let mut follower = Follower {
+        venue,
+        client,
+        state: AccountState::new(Seen::new(SEEN)),
+        marks: HashMap::new(),
+        changed_ms: 0,
+        repaired_until_ms: 0,
+        told,
+        last: View::default(),
+    };
+    tokio::select! {
+        () = follower.prepare() => {}
+        () = stop.cancelled() => return Ok(()),
+    }
+    let keys: Arc<dyn SessionKeys> = Arc::new(follower.client.clone());
+    let mut streams = vec![Stream::Account];
+    streams.extend(options.marks.iter().map(|instrument| Stream::Mark {
+        instrument: instrument.clone(),
+    }));
+    let whole = Plan {
+        protocol: options.protocol.clone(),
+        endpoints: options.endpoints.clone(),
+        streams,
+        index: 0,
+        credentials: Some(options.credentials.clone()),
+        keys: options.protocol.listen_key_renewal().is_some().then_some(keys),
+        instruments: follower.client.instruments(),
+        clock: follower.client.clock().clone(),
+        settings: options.settings.clone(),
+    };
+    let (sender, receiver) = channel(ROOM);
+    let connects = ConnectLimiter::of_process();
+    let handles: Vec<_> = (0..)
+        .zip(plan(&whole)?)
+        .map(|(id, plan)| {
+            let private = plan.streams.contains(&Stream::Account);
+            let handle = start(
+                plan,
+                id,
+                Arc::clone(&connect),
+                connects.clone(),
+                health.clone(),
+                sender.clone(),
+                Random::from_process(),
+            );
+            (id, private, handle)
+        })
+        .collect();
+    drop(sender);
+    let private: Vec<u32> = handles.iter().filter(|(_, private, _)| *private).map(|(id, ..)| *id).collect();
+    follower.run(receiver, &private, options.snapshot_every, &stop).await;
+    for (_, _, handle) in handles {
+        handle.stop().await;
+    }
+    Ok(())
+}
+
+struct Follower {
+    venue: Venue,
+    client: Client,
+    state: AccountState,
+    marks: HashMap<Text, Decimal>,
+    changed_ms: u64,
+    /// Fills up to here were asked for.
+    repaired_until_ms: u64,
+    told: mpsc::Sender<Told>,
+    last: View,
+}
+
+/// Why following ends.
+enum End {
+    NobodyListens,
+    Socket(String),
+}
+
+impl Follower {
+    /// Clock and instruments; tried until they are there, since nothing can be read rightly without them.
+    async fn prepare(&mut self) {
+        loop {
+            match self.try_prepare().await {
+                Ok(()) => return,
+                Err(error) => {
+                    tracing::warn!(venue = %self.venue, %error, "clock and instruments cannot be read; trying again");
+                    tokio::time::sleep(SNAPSHOT_RETRY).await;
+                }
+            }
+        }
+    }
+
+    async fn try_prepare(&mut self) -> Result<(), ReadError> {
+        self.client.measure_clock().await?;
+        if let Reply::Instruments(list) = self.client.read(&Operation::Instruments(Empty {})).await? {
+            self.client.set_instruments(Instruments::new(self.venue, list));
+        }
+        // Who follows from now on does not copy what was done before.
+        self.repaired_until_ms = self.client.clock().now_ms();
+        Ok(())
+    }
+
+    async fn run(
+        &mut self,
+        mut receiver: crate::transport::feed::Receiver,
+        private: &[u32],
+        snapshot_every: Duration,
+        stop: &CancellationToken,
+    ) {
+        let mut ticks = tokio::time::interval(Duration::from_secs(1));
+        let mut next_snapshot: Option<Instant> = None;
+        loop {
+            let mut changes = Vec::new();
+            let due = next_snapshot.unwrap_or_else(|| Instant::now() + snapshot_every);
+            tokio::select! {
+                () = stop.cancelled() => return,
+                message = receiver.receive() => {
+                    let Some(message) = message else { return };
+                    if let Feed::Ended { why } = &message.feed {
+                        self.end(End::Socket(format!("{why:?}"))).await;
+                        return;
+                    }
+                    if let Feed::Event { event: Event::Mark(mark), .. } = &message.feed {
+                        self.marks.insert(mark.instrument.clone(), mark.price);
+                    }
+                    // What happens to the sockets of market data says nothing of the account.
+                    let event = matches!(message.feed, Feed::Event { .. });
+                    if event || private.contains(&message.socket) {
+                        self.state.feed(&message.feed, &mut changes);
+                    }
+                    if private.contains(&message.socket) && matches!(message.feed, Feed::Connected { .. }) {
+                        next_snapshot = Some(Instant::now());
+                    }
+                }
+                _ = ticks.tick() => self.state.tick(Instant::now(), &mut changes),
+                () = tokio::time::sleep_until(due), if next_snapshot.is_some() => {
+                    next_snapshot = Some(match self.snapshot(&mut changes).await {
+                        Ok(true) => Instant::now() + snapshot_every,
+                        Ok(false) => Instant::now() + SNAPSHOT_RETRY,
+                        Err(error) => {
+                            tracing::warn!(venue = %self.venue, %error, "snapshot failed; trying again");
+                            Instant::now() + SNAPSHOT_RETRY
+                        }
+                    });
+                }
+            }
+            if changes.iter().any(|change| matches!(change, Change::Uncertain | Change::OrderGone(_))) {
+                next_snapshot = Some(Instant::now());
+            }
+            if let Err(end) = self.tell(changes).await {
+                self.end(end).await;
+                return;
+            }
+        }
+    }
+
+    /// Asks REST for the whole truth. False when something was lost meanwhile.
+    async fn snapshot(&mut self, changes: &mut Vec<Change>) -> Result<bool, ReadError> {
+        let ticket = self.state.begin_snapshot();
+        match self.ask().await {
+            Ok(snapshot) => {
+                let until_ms = snapshot.asked_ms;
+                let whole = self.state.finish_snapshot(ticket, snapshot, changes);
+                if whole {
+                    self.repaired_until_ms = until_ms;
+                }
+                Ok(whole)
+            }
+            Err(error) => {
+                self.give_up(ticket, changes);
+                Err(error)
+            }
+        }
+    }
+
+    fn give_up(&mut self, ticket: Ticket, changes: &mut Vec<Change>) {
+        self.state.abandon_snapshot(ticket, changes);
+    }
+
+    async fn ask(&self) -> Result<Snapshot, ReadError> {
+        let asked_ms = self.client.clock().now_ms();
+        let fills = Operation::Fills(FillQuery {
+            instrument: None,
+            start_ms: Some(self.repaired_until_ms.saturating_sub(OVERLAP_MS)),
+            limit: Some(FILLS),
+        });
+        let mut snapshot = Snapshot {
+            asked_ms,
+            ..Snapshot::default()
+        };
+        if let Reply::Positions(positions) = self.client.read(&Operation::Positions(Maybe::default())).await? {
+            snapshot.positions = Some(positions);
+        }
+        if let Reply::Balances(balances) = self.client.read(&Operation::Balances(Empty {})).await? {
+            snapshot.balances = Some(balances);
+        }
+        if let Reply::Fills(fills) = self.client.read(&fills).await? {
+            // What happened before we began is nobody's business.
+            snapshot.fills = fills
+                .into_iter()
+                .filter(|fill| fill.time_ms >= self.repaired_until_ms.saturating_sub(OVERLAP_MS))
+                .collect();
+        }
+        Ok(snapshot)
+    }
+
+    async fn tell(&mut self, changes: Vec<Change>) -> Result<(), End> {
+        for change in changes {
+            match change {
+                Change::Fill { fill, repaired } => {
+                    self.changed_ms = self.changed_ms.max(fill.time_ms);
+                    if fill.historic {
+                        continue;
+                    }
+                    if repaired {
+                        tracing::warn!(venue = %self.venue, instrument = %fill.instrument, trade = %fill.trade_id,
+                            "a fill the stream had missed was found in a snapshot");
+                    }
+                    self.send(Told::Fill { fill, repaired }).await?;
+                }
+                Change::Position(position) => self.changed_ms = self.changed_ms.max(position.time_ms),
+                Change::Balance(balance) => self.changed_ms = self.changed_ms.max(balance.time_ms),
+                Change::Disagreement(disagreement) => {
+                    tracing::warn!(venue = %self.venue, ?disagreement, "stream and REST disagree; REST counts");
+                    self.send(Told::Disagreement(Box::new(disagreement))).await?;
+                }
+                Change::Order(_) | Change::OrderGone(_) | Change::Uncertain | Change::Certain | Change::Control(_) => {}
+            }
+        }
+        let view = View {
+            certain: self.state.is_certain(),
+            balances: self.state.balances().cloned().collect(),
+            positions: self.state.positions().cloned().collect(),
+            marks: self.marks.clone(),
+            changed_ms: self.changed_ms,
+            now_ms: self.last.now_ms,
+        };
+        if view != self.last {
+            self.last = View {
+                now_ms: self.client.clock().now_ms(),
+                ..view
+            };
+            self.send(Told::View(Box::new(self.last.clone()))).await?;
+        }
+        Ok(())
+    }
+
+    async fn send(&self, told: Told) -> Result<(), End> {
+        self.told.send(told).await.map_err(|_| End::NobodyListens)
+    }
+
+    async fn end(&self, end: End) {
+        if let End::Socket(why) = end {
+            tracing::error!(venue = %self.venue, why, "the account is not followed any more");
+            // Nobody listening is no loss here.
+            let _ = self.told.send(Told::Ended(why)).await;
+        }
+    }
+}
