@@ -207,6 +207,16 @@ await run({
       name: 'set margin mode',
       operation: 'set_margin_mode',
       parameters: { instrument: I, margin_mode: 'isolated', leverage: '5' },
+      theirs: (ex) => ex.setMarginMode('isolated', S, { lever: 5 }),
+      differs: {
+        headers: { 'OK-ACCESS-SIGN': 'the bodies differ in the member named here' },
+        body: { lever: 'ccxt sends a number here and a text with set-leverage; OKX documents a text' },
+      },
+    },
+    {
+      name: 'set leverage with margin of its own',
+      operation: 'set_leverage',
+      parameters: { instrument: I, leverage: '5', margin_mode: 'isolated' },
       theirs: (ex) => ex.setLeverage('5', S, { mgnMode: 'isolated' }),
     },
     {
