@@ -405,7 +405,7 @@ fn recorded_replies_of_the_newer_interface_are_read() {
         reply(
             UNIFIED,
             &all("set_position_mode").replace("{}", r#"{"position_mode":"hedge"}"#),
-            &recorded("setPositionMode", "\"success\"}")
+            &recorded("setPositionMode", "\"data\":\"success\"")
         ),
         Ok(Reply::Done)
     );
