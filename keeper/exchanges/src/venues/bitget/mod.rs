@@ -1,4 +1,22 @@
-//! Bitget.
+//! Bitget: perpetuals settled in USDT, through v2 (classic accounts) or v3 (unified accounts).
+
+mod classic;
+mod classic_rows;
+mod connections;
+mod decode;
+mod errors;
+mod instruments;
+mod replies;
+mod requests;
+mod rows;
+mod sign;
+#[cfg(test)]
+mod tests;
+mod unified;
+mod unified_rows;
+mod words;
+
+use std::time::Duration;
 
 use crate::credentials::Credentials;
 use crate::error::{DecodeError, ReplyError, RequestError, SignError};
@@ -8,26 +26,29 @@ use crate::protocol::{Connection, Context, Endpoints, Environment, Heartbeat, Pr
 use crate::request::{Request, Response, SignedRequest};
 use crate::venues::Generation;
 
-/// Bitget.
+/// How often the sockets are pinged: Bitget wants every 30 seconds and closes them after two minutes.
+const PING_EVERY: Duration = Duration::from_secs(30);
+
+/// Bitget, in one of its two interfaces: [`Generation::Next`] is v3, anything else v2. An account is of one of them only;
+/// asked through the other one it is refused with 40084 or 40085.
 #[derive(Debug, Clone, Copy)]
 pub struct Bitget(pub Generation);
 
-#[expect(unused_variables, clippy::unimplemented)]
 impl Protocol for Bitget {
     fn venue(&self) -> Venue {
         Venue::Bitget
     }
 
     fn endpoints(&self, environment: Environment) -> Endpoints {
-        unimplemented!()
+        connections::endpoints(self.0, environment)
     }
 
     fn known_instruments(&self) -> Instruments {
-        unimplemented!()
+        instruments::known()
     }
 
     fn requests(&self, operation: &Operation, context: &Context<'_>) -> Result<Vec<Request>, RequestError> {
-        unimplemented!()
+        requests::requests(self.0, operation, context)
     }
 
     fn sign(
@@ -37,26 +58,26 @@ impl Protocol for Bitget {
         credentials: Option<&Credentials>,
         timestamp_ms: u64,
     ) -> Result<SignedRequest, SignError> {
-        unimplemented!()
+        sign::sign(request, rest, credentials, timestamp_ms)
     }
 
     fn reply(
         &self,
         operation: &Operation,
         response: &Response,
-        instruments: &Instruments,
+        _: &Instruments,
     ) -> Result<Reply, ReplyError> {
-        unimplemented!()
+        replies::reply(self.0, operation, response)
     }
 
     fn decode(
         &self,
         frame: &[u8],
-        scope: Scope,
-        instruments: &Instruments,
+        _: Scope,
+        _: &Instruments,
         events: &mut Vec<Event>,
     ) -> Result<(), DecodeError> {
-        unimplemented!()
+        decode::decode(frame, events)
     }
 
     fn connections(
@@ -64,13 +85,16 @@ impl Protocol for Bitget {
         endpoints: &Endpoints,
         streams: &[Stream],
         credentials: Option<&Credentials>,
-        listen_key: Option<&str>,
+        _: Option<&str>,
         timestamp_ms: u64,
     ) -> Result<Vec<Connection>, SignError> {
-        unimplemented!()
+        connections::connections(self.0, endpoints, streams, credentials, timestamp_ms)
     }
 
     fn heartbeat(&self) -> Heartbeat {
-        unimplemented!()
+        Heartbeat::Client {
+            text: "ping".to_owned(),
+            every: PING_EVERY,
+        }
     }
 }

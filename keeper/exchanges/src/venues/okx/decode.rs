@@ -103,6 +103,12 @@ fn read(frame: &[u8], instruments: &Instruments, events: &mut Vec<Event>) -> Res
         events.push(Event::Control(Control::Pong));
         return Ok(());
     }
+    // serde would read a list as the members in their order.
+    if !frame.trim_ascii_start().starts_with(b"{") {
+        return Err(DecodeError::Malformed {
+            detail: "no object".to_owned(),
+        });
+    }
     let frame: Frame<'_> = json::read(frame)?;
     if let Some(event) = frame.event {
         events.push(Event::Control(control(event, &frame)?));

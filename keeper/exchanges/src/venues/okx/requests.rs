@@ -64,17 +64,12 @@ pub(super) fn requests(operation: &Operation, context: &Context<'_>) -> Made {
             &to.instrument,
             to.leverage,
             to.margin_mode,
-            to.position_side,
+            Some(to.position_side),
         )),
         Operation::SetMarginMode(to) => {
             // OKX keeps the margin mode with the leverage (and with each order).
             let leverage = Parameters(name).need("leverage", to.leverage)?;
-            one(set_leverage(
-                &to.instrument,
-                leverage,
-                to.margin_mode,
-                PositionSide::Net,
-            ))
+            one(set_leverage(&to.instrument, leverage, to.margin_mode, None))
         }
         Operation::OpenOrders(of) => one(match &of.instrument {
             Some(instrument) => get("/api/v5/trade/orders-pending").with("instId", instrument.as_str()),
@@ -228,11 +223,12 @@ fn fills(query: &FillQuery, now_ms: u64) -> Request {
         .with_some("limit", query.limit.map(|limit| limit.to_string()))
 }
 
+/// `position` is whose leverage it is with margin of its own; none for both positions.
 fn set_leverage(
     instrument: &Text,
     leverage: Decimal,
     margin_mode: MarginMode,
-    position_side: PositionSide,
+    position: Option<PositionSide>,
 ) -> Request {
     let mut members = vec![
         ("lever", json_text(&leverage.normalize().to_string())),
@@ -240,10 +236,11 @@ fn set_leverage(
         ("instId", json_text(instrument)),
     ];
     // With shared margin both positions have one leverage and naming one of them is an error.
-    if margin_mode == MarginMode::Isolated
-        && let Some(word) = words::position_side_word(position_side)
-    {
-        members.push(("posSide", json_text(word)));
+    if let Some(position) = position.filter(|_| margin_mode == MarginMode::Isolated) {
+        members.push((
+            "posSide",
+            json_text(words::position_side_word(position).unwrap_or("net")),
+        ));
     }
     post("/api/v5/account/set-leverage", json_object(&members))
 }
