@@ -795,7 +795,7 @@ mod tests {
         assert_eq!(positions[0].liquidation_price, None);
         let Reply::Balances(balances) = current(
             r#"{"operation":"balances","parameters":{}}"#,
-            &payloads("fetchBalance", "\"code\":200")[0],
+            &payloads("fetchBalance", "\"details\"")[0],
         )
         .unwrap() else {
             panic!("no balances");
