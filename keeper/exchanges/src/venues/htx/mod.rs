@@ -1,4 +1,16 @@
-//! Htx.
+//! HTX linear swaps. Two generations of the interface are live: v5 ([`Generation::Current`]) and the one before it
+//! ([`Generation::Legacy`]). Which accounts have been moved is unconfirmed, so it is a choice of the configuration.
+//! Frames of both are read whichever is chosen: they name themselves.
+
+mod connections;
+mod decode;
+mod errors;
+mod instruments;
+mod legacy;
+mod replies;
+mod requests;
+mod sign;
+mod words;
 
 use crate::credentials::Credentials;
 use crate::error::{DecodeError, ReplyError, RequestError, SignError};
@@ -8,26 +20,38 @@ use crate::protocol::{Connection, Context, Endpoints, Environment, Heartbeat, Pr
 use crate::request::{Request, Response, SignedRequest};
 use crate::venues::Generation;
 
-/// Htx.
+/// HTX.
 #[derive(Debug, Clone, Copy)]
 pub struct Htx(pub Generation);
 
-#[expect(unused_variables, clippy::unimplemented)]
 impl Protocol for Htx {
     fn venue(&self) -> Venue {
         Venue::Htx
     }
 
-    fn endpoints(&self, environment: Environment) -> Endpoints {
-        unimplemented!()
+    /// There is no public test world: both are the real one.
+    fn endpoints(&self, _environment: Environment) -> Endpoints {
+        let private = match self.0 {
+            Generation::Legacy => connections::LEGACY_ACCOUNT,
+            Generation::Current | Generation::Next => connections::ACCOUNT,
+        };
+        Endpoints::local(
+            "https://api.hbdm.com",
+            connections::MARKET,
+            connections::INDEX,
+            private,
+        )
     }
 
     fn known_instruments(&self) -> Instruments {
-        unimplemented!()
+        instruments::known()
     }
 
     fn requests(&self, operation: &Operation, context: &Context<'_>) -> Result<Vec<Request>, RequestError> {
-        unimplemented!()
+        match self.0 {
+            Generation::Legacy => legacy::requests(operation, context),
+            Generation::Current | Generation::Next => requests::requests(operation, context),
+        }
     }
 
     fn sign(
@@ -37,7 +61,7 @@ impl Protocol for Htx {
         credentials: Option<&Credentials>,
         timestamp_ms: u64,
     ) -> Result<SignedRequest, SignError> {
-        unimplemented!()
+        sign::sign(request, rest, credentials, timestamp_ms)
     }
 
     fn reply(
@@ -46,17 +70,17 @@ impl Protocol for Htx {
         response: &Response,
         instruments: &Instruments,
     ) -> Result<Reply, ReplyError> {
-        unimplemented!()
+        replies::reply(self.0, operation, response, instruments)
     }
 
     fn decode(
         &self,
         frame: &[u8],
-        scope: Scope,
+        _scope: Scope,
         instruments: &Instruments,
         events: &mut Vec<Event>,
     ) -> Result<(), DecodeError> {
-        unimplemented!()
+        decode::decode(frame, instruments, events)
     }
 
     fn connections(
@@ -64,13 +88,14 @@ impl Protocol for Htx {
         endpoints: &Endpoints,
         streams: &[Stream],
         credentials: Option<&Credentials>,
-        listen_key: Option<&str>,
+        _listen_key: Option<&str>,
         timestamp_ms: u64,
     ) -> Result<Vec<Connection>, SignError> {
-        unimplemented!()
+        connections::connections(self.0, endpoints, streams, credentials, timestamp_ms)
     }
 
+    /// The venue asks about every five seconds and closes after three questions without an answer.
     fn heartbeat(&self) -> Heartbeat {
-        unimplemented!()
+        Heartbeat::Server
     }
 }

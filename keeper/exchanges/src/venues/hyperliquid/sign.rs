@@ -257,11 +257,16 @@ struct Signature {
 }
 
 impl Signature {
+    /// Numbers, as the venue's own client writes them: without zeros on the left.
     fn json(&self) -> String {
+        let number = |bytes: [u8; 32]| {
+            let digits = hex::encode(bytes);
+            format!("0x{}", digits.trim_start_matches('0'))
+        };
         format!(
-            "{{\"r\":\"0x{}\",\"s\":\"0x{}\",\"v\":{}}}",
-            hex::encode(self.r),
-            hex::encode(self.s),
+            "{{\"r\":\"{}\",\"s\":\"{}\",\"v\":{}}}",
+            number(self.r),
+            number(self.s),
             self.v
         )
     }
