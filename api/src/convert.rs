@@ -89,8 +89,9 @@ impl From<model::Terms> for Terms {
 impl From<model::PendingTerms> for PendingTerms {
     fn from(pending: model::PendingTerms) -> Self {
         Self {
-            terms: pending.terms.into(),
             effective_at: Timestamp::from_seconds(pending.effective_at),
+            lapses_at: Timestamp::from_seconds(pending.lapses_at()),
+            terms: pending.terms.into(),
         }
     }
 }

@@ -259,9 +259,10 @@ pub fn follower(
     let no_price = "a market of this account has no price yet";
     let (rate, rate_blank) = match account.equity {
         None => (None, no_price),
-        Some(_) if now.saturating_sub(account.opened_at) < MIN_RATE_AGE => {
-            (None, "the account is younger than 7 days")
-        }
+        Some(_) if now.saturating_sub(account.opened_at) < MIN_RATE_AGE => (
+            None,
+            "the account is younger than 7 days, too short for a year's rate",
+        ),
         Some(equity) => (xirr(flows, equity, now), "no rate satisfies these flows"),
     };
     let strategy_return = nav.and_then(|(first, last, _)| growth(first, last));

@@ -194,6 +194,25 @@ pub struct PendingTerms {
     pub effective_at: u64,
 }
 
+impl PendingTerms {
+    /// Seconds after `effective_at` in which the registry still applies them. Its constant has no getter; a test holds
+    /// this against the source.
+    pub const APPLY_WINDOW: u64 = 86_400;
+
+    /// Unix seconds of the last block that may apply them; in a later one the registry refuses.
+    #[must_use]
+    pub const fn lapses_at(&self) -> u64 {
+        self.effective_at.saturating_add(Self::APPLY_WINDOW)
+    }
+
+    /// Whether they can still come into force when the newest block is of `time`. The chain has no event for terms that
+    /// lapse: only its clock tells.
+    #[must_use]
+    pub const fn can_apply(&self, time: u64) -> bool {
+        time <= self.lapses_at()
+    }
+}
+
 /// A market of a strategy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -228,7 +247,7 @@ pub struct Strategy {
     pub markets: Vec<Market>,
     /// Terms in force.
     pub terms: Terms,
-    /// Terms that are coming.
+    /// Terms that are coming; `None` again once the time to apply them has passed.
     pub pending_terms: Option<PendingTerms>,
     /// Unix seconds of registration.
     pub registered_at: u64,
@@ -909,4 +928,17 @@ pub struct System {
     pub strategies: u64,
     /// Accounts opened.
     pub accounts: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::PendingTerms;
+
+    #[test]
+    fn terms_lapse_when_the_registry_says_so() {
+        let registry = include_str!("../../contracts/MasterRegistry.sol");
+        assert!(registry.contains("APPLY_WINDOW = 1 days;"));
+        assert!(registry.contains("if (block.timestamp > expiredAt) revert TermsExpired"));
+        assert_eq!(PendingTerms::APPLY_WINDOW, 24 * 60 * 60);
+    }
 }

@@ -370,6 +370,16 @@ impl World {
         vec![what, self.nav(shard, 0)]
     }
 
+    /// A master announces terms.
+    pub fn announce(&mut self, strategy: u64, effective_at: u64) -> Vec<Emitted> {
+        let event = IMasterRegistry::TermsScheduled {
+            strategyId: U256::from(strategy),
+            terms: terms(u16::try_from(self.dice.below(100)).unwrap_or(0)),
+            effectiveAt: effective_at,
+        };
+        vec![emitted(self.deployment.registry, &event)]
+    }
+
     /// Whatever comes next, at a block's time.
     pub fn anything(&mut self, time: u64) -> Vec<Emitted> {
         let shards = self.shards.len() as u64;
@@ -381,14 +391,8 @@ impl World {
                 self.shard(strategy)
             }
             2 if shards > 0 => {
-                let strategy = U256::from(self.dice.below(self.strategies) + 1);
-                let terms = terms(u16::try_from(self.dice.below(100)).unwrap_or(0));
-                let event = IMasterRegistry::TermsScheduled {
-                    strategyId: strategy,
-                    terms,
-                    effectiveAt: time + 1,
-                };
-                vec![emitted(self.deployment.registry, &event)]
+                let strategy = self.dice.below(self.strategies) + 1;
+                self.announce(strategy, time + 1)
             }
             3..=6 if shards > 0 => self.follow(shard),
             7..=9 if shards > 0 => self.leave(shard),

@@ -48,6 +48,7 @@ conformance!(
     pages_meet_without_overlap,
     curves_keep_their_extremes,
     finality_follows_the_heights,
+    announced_terms_are_shown_until_they_lapse,
     a_reader_of_nothing_is_told_so,
     odd_texts_come_back,
 );
@@ -681,6 +682,50 @@ async fn finality_follows_the_heights(scratch: Scratch, _: Scratch) {
     assert_eq!(newest.origin.finality, Finality::Pending);
     let oldest = reader.nav_latest(Series::Strategy(1)).await.unwrap().unwrap();
     assert_eq!(oldest.origin.finality, Finality::Finalized);
+}
+
+/// Nothing on the chain says that announced terms have lapsed: the time of its newest block does.
+async fn announced_terms_are_shown_until_they_lapse(scratch: Scratch, _: Scratch) {
+    let mut chain = FakeChain::new(43);
+    chain.seconds_per_block = DAY / 2;
+    chain.push(|world, _| world.register());
+    let mut effective_at = 0;
+    chain.push(|world, time| {
+        effective_at = time + DAY / 2;
+        world.announce(1, effective_at)
+    });
+    // In the third block after that the last moment has come, in the fourth it has passed.
+    for _ in 0..4 {
+        chain.push(|_, _| Vec::new());
+    }
+    let mut applier = Applier::new(scratch.store.clone()).await;
+    let reader = reader(&scratch).await;
+    let mut told = Vec::new();
+    for block in &chain.blocks {
+        applier.apply(std::slice::from_ref(block), 0).await;
+        let one = reader.strategy(1, Window::All).await.unwrap();
+        let query = StrategyQuery::default();
+        let list = reader.strategies(&query, &page(None, 10)).await.unwrap();
+        let pending = one.and_then(|strategy| strategy.pending_terms);
+        assert_eq!(
+            list.items
+                .first()
+                .and_then(|strategy| strategy.pending_terms.clone()),
+            pending,
+            "the list and the strategy disagree"
+        );
+        told.push(pending.map(|pending| (pending.effective_at, pending.lapses_at())));
+    }
+    let announced = Some((effective_at, effective_at + DAY));
+    assert_eq!(
+        told,
+        [None, None, announced, announced, announced, announced, None]
+    );
+
+    let before = chain.blocks[5].block;
+    applier.rollback(Some(before)).await;
+    let again = reader.strategy(1, Window::All).await.unwrap().unwrap();
+    assert!(again.pending_terms.is_some(), "a reorg has set the clock back");
 }
 
 async fn a_reader_of_nothing_is_told_so(scratch: Scratch, _: Scratch) {

@@ -88,7 +88,7 @@ pub struct Pace {
     pub checkpoint_seconds: u64,
     /// How far cached equity and price may be off, bps.
     pub tolerance_bps: u32,
-    /// Most jobs under way at once.
+    /// Jobs under way at once from which on only reductions are sent.
     pub max_in_flight: usize,
 }
 

@@ -6,7 +6,13 @@
 
 #[cfg(test)]
 mod crash_tests;
+#[cfg(test)]
+mod crowd_tests;
+mod failing;
 pub(crate) mod outcome;
+mod reading;
+#[cfg(test)]
+mod town;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
@@ -14,7 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use alloy::primitives::{Address, B256, Bytes, U256};
-use alloy::rpc::types::{Filter, Log};
+use alloy::rpc::types::Log;
 use alloy::sol_types::SolEvent as _;
 use lockstep_contracts::bindings::{IMasterRegistry, IMirrorEngine, IStrategyVault};
 use lockstep_contracts::deployment::Deployment;
@@ -37,6 +43,7 @@ use crate::state::load::LOG_RANGE;
 use crate::state::{AccountIndex, Book, MarketIndex, Status, StrategyId, load};
 use crate::submit::sink::{ChainSink, Pair, Patience, ProofPath};
 use crate::submit::{Stopwatch, SubmitError, Submitter};
+use failing::{Failing, Open, Step};
 
 alloy::sol! {
     /// A constant of the engine that is not part of its interface.
@@ -124,8 +131,12 @@ pub struct Health {
     pub block_time: u64,
     /// Whether the push feed is up; polling works without it.
     pub feed_up: bool,
-    /// Strategies followed.
+    /// Strategies known.
     pub strategies: usize,
+    /// Of these, with somebody to move: the others are not looked at.
+    pub strategies_awake: usize,
+    /// Of these, those that something was left open about at the last look; the others went on.
+    pub strategies_failing: usize,
     /// Accounts cached.
     pub accounts: usize,
     /// Jobs not settled yet.
@@ -204,6 +215,10 @@ pub struct Engine {
     head_read: Option<Instant>,
     watched: HashMap<(Address, AccountIndex), Instant>,
     last_checkpoint: HashMap<Address, u64>,
+    /// What is left open, for single strategies.
+    failing: Failing,
+    /// Sleeping vault asked last.
+    swept: Option<Address>,
 }
 
 /// Changes remembered for deduplication.
@@ -214,7 +229,7 @@ impl Engine {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let domains = Domains::from(&parts.deployment);
-        let relay = Relay::new(parts.deployment.engine, parts.gas.mandates_per_batch);
+        let relay = Relay::new(&parts.deployment, parts.gas.mandates_per_batch);
         Self {
             rpc: parts.rpc,
             journal: parts.journal,
@@ -246,6 +261,8 @@ impl Engine {
             head_read: None,
             watched: HashMap::new(),
             last_checkpoint: HashMap::new(),
+            failing: Failing::default(),
+            swept: None,
         }
     }
 
@@ -339,6 +356,8 @@ impl Engine {
                 health.looked = Some(Instant::now());
             }
             health.strategies = self.book.strategies.len();
+            health.strategies_awake = self.book.awake().count();
+            health.strategies_failing = self.failing.strategies().len();
             health.accounts = self.book.account_count();
             health.jobs_in_flight = self.tracker.pending().count();
             health.problem = problem;
@@ -347,6 +366,10 @@ impl Engine {
             metrics::gauge!("keeper_block_age_seconds")
                 .set(u32::try_from(seen.elapsed().as_secs()).unwrap_or(u32::MAX));
         }
+        let failing = self.failing.strategies().len();
+        metrics::gauge!("keeper_strategies_failing").set(u32::try_from(failing).unwrap_or(u32::MAX));
+        metrics::gauge!("keeper_strategies_awake")
+            .set(u32::try_from(self.book.awake().count()).unwrap_or(u32::MAX));
         metrics::gauge!("keeper_accounts").set(u32::try_from(self.book.account_count()).unwrap_or(u32::MAX));
     }
 
@@ -362,46 +385,69 @@ impl Engine {
             self.head_read = self.book.head_seen;
             self.book.head = Some(head);
             self.submitter.refresh_fees(head.base_fee).await;
-            self.follow(head).await?;
         }
         // What one question leaves open must not keep the others waiting: a reduction, a stop or a liquidation goes on.
         let mut failed = None;
+        // Logs that were not told are asked for again, also while no block comes.
+        if self.cursor.is_none_or(|cursor| cursor.hash != head.hash) {
+            contain(self.follow(head).await, &mut failed)?;
+        }
         contain(self.step(&head).await, &mut failed)?;
         if self.refreshed.elapsed() >= Duration::from_secs(self.pace.refresh_seconds) {
             self.mark_all();
+            self.sweep().await;
             self.refreshed = Instant::now();
             self.journal.tidy().await?;
         }
-        self.reload().await?;
+        self.reload().await;
+        let book = &self.book;
+        let awake = |id| book.strategies.get(&id).is_some_and(|known| book.is_awake(known));
+        self.hot.retain(|(strategy, _), _| awake(*strategy));
         let due = self
             .looked
             .is_none_or(|at| at.elapsed() >= Duration::from_secs(self.pace.look_seconds));
         if is_new || due || !self.hot.is_empty() {
-            load::market_state(self.rpc.as_ref(), &self.deployment, &mut self.book).await?;
+            self.read_markets().await?;
         }
-        contain(self.relays().await, &mut failed)?;
-        let hot: Vec<Pair> = self.hot.keys().copied().collect();
-        for pair in hot {
-            contain(self.converge(pair, Why::Trade, None).await, &mut failed)?;
+        // What is left open about an item that somebody handed in is that item's: the look is complete without it.
+        contain(self.relays().await, &mut None)?;
+        let mut open = Open::new();
+        let hot = self.unanswered_last(self.hot.keys().copied().collect());
+        for pair in &hot {
+            of_one(pair.0, self.converge(*pair, Why::Trade, None).await, &mut open)?;
         }
         if due {
             self.looked = Some(Instant::now());
-            contain(self.attestations(head).await, &mut failed)?;
-            let pairs: Vec<Pair> = self
-                .book
-                .strategies
-                .values()
-                .flat_map(|strategy| {
-                    (0..strategy.markets.len())
-                        .filter_map(|i| Some((strategy.id, MarketIndex::try_from(i).ok()?)))
-                })
-                .collect();
-            for pair in pairs {
-                contain(self.converge(pair, Why::Look, None).await, &mut failed)?;
+            self.attestations(head, &mut open).await?;
+            for pair in self.unanswered_last(self.pairs()) {
+                of_one(pair.0, self.converge(pair, Why::Look, None).await, &mut open)?;
             }
+            self.failing.settle(Step::Batch, None, open);
             contain(self.watch().await, &mut failed)?;
+        } else {
+            let asked = hot.iter().map(|(strategy, _)| *strategy).collect();
+            self.failing.settle(Step::Batch, Some(&asked), open);
         }
+        let everyone = self.book.awake().map(|strategy| strategy.id);
+        let failed = failed.or_else(|| self.failing.of_all(everyone));
         failed.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// Those whose last simulation stayed open come last: what they make an endpoint wait for delays nobody else.
+    fn unanswered_last(&self, mut pairs: Vec<Pair>) -> Vec<Pair> {
+        pairs.sort_by_key(|(strategy, _)| self.failing.is_open(Step::Batch, *strategy));
+        pairs
+    }
+
+    /// Every market of every strategy with somebody to move.
+    fn pairs(&self) -> Vec<Pair> {
+        self.book
+            .awake()
+            .flat_map(|strategy| {
+                (0..strategy.markets.len())
+                    .filter_map(|i| Some((strategy.id, MarketIndex::try_from(i).ok()?)))
+            })
+            .collect()
     }
 
     /// Reads the logs since the last look, or everything after a gap or a reorganisation.
@@ -435,12 +481,7 @@ impl Engine {
         }
         if head.number > cursor.number {
             let (from, to) = (cursor.number + 1, head.number);
-            let mut addresses = vec![self.deployment.registry, self.deployment.liquidator];
-            addresses.extend(self.book.vaults.keys());
-            let logs = self
-                .rpc
-                .logs(&Filter::new().address(addresses).from_block(from).to_block(to))
-                .await?;
+            let logs = self.logs(from, to).await?;
             for log in &logs {
                 self.on_log(log);
             }
@@ -458,7 +499,13 @@ impl Engine {
         info!(why, block = head.number, "reading everything from the chain");
         let ids = load::strategy_ids(self.rpc.as_ref(), &self.deployment).await?;
         for vault in self.book.vaults.values_mut() {
+            if vault.is_awake() {
+                // It stays awake although its accounts are not known any more: an endpoint that lags may show none yet.
+                vault.wake();
+            }
             vault.accounts.clear();
+            vault.dirty.clear();
+            vault.stale = true;
             vault.last_nav = 0;
         }
         self.book.strategies.retain(|id, _| ids.contains(id));
@@ -466,47 +513,11 @@ impl Engine {
         self.book
             .vaults
             .retain(|_, vault| known.contains_key(&vault.strategy));
+        self.stale.retain(|id| ids.contains(id));
+        // Everything is asked anew, and of strategies that are gone nothing is.
+        self.failing = Failing::default();
         self.stale.extend(ids);
-        self.mark_all();
         self.cursor = Some(head);
-        Ok(())
-    }
-
-    fn mark_all(&mut self) {
-        for vault in self.book.vaults.values_mut() {
-            vault.stale = true;
-            vault.dirty.extend(vault.accounts.keys().copied());
-        }
-    }
-
-    /// Reads what is stale.
-    async fn reload(&mut self) -> Result<(), EngineError> {
-        let rpc = Arc::clone(&self.rpc);
-        while let Some(id) = self.stale.first().copied() {
-            load::strategy(rpc.as_ref(), &self.deployment, &mut self.book, id).await?;
-            self.stale.remove(&id);
-            if let Some(strategy) = self.book.strategies.get(&id) {
-                info!(strategy = id, name = strategy.name, source = ?strategy.source, vaults = strategy.vaults.len(), "following");
-            }
-        }
-        let vaults: Vec<Address> = self
-            .book
-            .vaults
-            .iter()
-            .filter(|(_, vault)| vault.stale || !vault.dirty.is_empty())
-            .map(|(address, _)| *address)
-            .collect();
-        for vault in vaults {
-            load::vault(rpc.as_ref(), &mut self.book, vault).await?;
-        }
-        let masters = self.book.sources();
-        self.masters.send_if_modified(|known| {
-            let changed = *known != masters;
-            if changed {
-                known.clone_from(&masters);
-            }
-            changed
-        });
         Ok(())
     }
 
@@ -531,6 +542,10 @@ impl Engine {
             if let (true, Some(id)) = (concerns_a_strategy, id) {
                 self.stale.insert(id);
             }
+            return;
+        }
+        if address == self.deployment.engine {
+            self.on_engine_log(log);
             return;
         }
         let Some(vault) = self.book.vaults.get_mut(&address) else {
@@ -615,18 +630,20 @@ impl Engine {
         if pairs.is_empty() {
             return Ok(());
         }
-        watch
-            .rpc(load::market_state(
-                self.rpc.as_ref(),
-                &self.deployment,
-                &mut self.book,
-            ))
-            .await?;
-        let mut failed = None;
+        watch.rpc(self.read_markets()).await?;
+        let asked: BTreeSet<StrategyId> = pairs.iter().map(|(strategy, _)| *strategy).collect();
+        let mut open = Open::new();
         for pair in pairs {
-            contain(self.converge(pair, Why::Trade, Some(watch)).await, &mut failed)?;
+            of_one(
+                pair.0,
+                self.converge(pair, Why::Trade, Some(watch)).await,
+                &mut open,
+            )?;
         }
-        failed.map_or(Ok(()), |error| Err(error.into()))
+        self.failing.settle(Step::Batch, Some(&asked), open);
+        self.failing
+            .of_all(asked.into_iter())
+            .map_or(Ok(()), |error| Err(error.into()))
     }
 
     /// A master's state that the keeper attests. It is written down before anything else, also before who handed it in
@@ -765,52 +782,57 @@ impl Engine {
 
     /// What was handed in and is not stored on the chain yet: attested again once there is somebody to name, or once the
     /// transaction that carried it has come to nothing.
-    async fn attestations(&mut self, head: Head) -> Result<(), EngineError> {
+    async fn attestations(&mut self, head: Head, open: &mut Open) -> Result<(), EngineError> {
         let pairs: Vec<Pair> = self.attestations.keys().copied().collect();
         for pair in pairs {
-            let (strategy, market) = pair;
-            let Some(attestation) = self.attestations.get(&pair) else {
-                continue;
-            };
-            let Some(known) = self.book.strategies.get(&strategy) else {
-                continue;
-            };
-            let (sequence, observed_at) = (attestation.sequence, attestation.observed_at);
-            let stored = known
-                .markets
-                .get(usize::from(market))
-                .map_or(0, |state| state.sequence);
-            if sequence.is_some_and(|sequence| stored >= sequence) {
-                self.attestations.remove(&pair);
-                self.journal.attested(strategy, market, observed_at).await?;
-                continue;
-            }
-            let under_way = self.tracker.pending().any(|job| {
-                job.kind == "mirror"
-                    && job.market == Some(market)
-                    && job.vault.is_some_and(|vault| known.vaults.contains(&vault))
-            });
-            let nobody = !known.vaults.iter().any(|vault| {
-                self.book
-                    .vaults
-                    .get(vault)
-                    .is_some_and(|vault| !vault.accounts.is_empty())
-            });
-            if under_way {
-                continue;
-            }
-            if self.is_too_old(observed_at, head).await? {
-                warn!(
-                    strategy,
-                    market,
-                    observed_at,
-                    "not stored while the contract took it for its age; hand the signal in again"
-                );
-                self.attestations.remove(&pair);
-                self.journal.attested(strategy, market, observed_at).await?;
-            } else if !nobody {
-                self.attest(pair, None).await?;
-            }
+            of_one(pair.0, self.attest_again(pair, head).await, open)?;
+        }
+        Ok(())
+    }
+
+    async fn attest_again(&mut self, pair: Pair, head: Head) -> Result<(), EngineError> {
+        let (strategy, market) = pair;
+        let Some(attestation) = self.attestations.get(&pair) else {
+            return Ok(());
+        };
+        let Some(known) = self.book.strategies.get(&strategy) else {
+            return Ok(());
+        };
+        let (sequence, observed_at) = (attestation.sequence, attestation.observed_at);
+        let stored = known
+            .markets
+            .get(usize::from(market))
+            .map_or(0, |state| state.sequence);
+        if sequence.is_some_and(|sequence| stored >= sequence) {
+            self.attestations.remove(&pair);
+            self.journal.attested(strategy, market, observed_at).await?;
+            return Ok(());
+        }
+        let under_way = self.tracker.pending().any(|job| {
+            job.kind == "mirror"
+                && job.market == Some(market)
+                && job.vault.is_some_and(|vault| known.vaults.contains(&vault))
+        });
+        let nobody = !known.vaults.iter().any(|vault| {
+            self.book
+                .vaults
+                .get(vault)
+                .is_some_and(|vault| !vault.accounts.is_empty())
+        });
+        if under_way {
+            return Ok(());
+        }
+        if self.is_too_old(observed_at, head).await? {
+            warn!(
+                strategy,
+                market,
+                observed_at,
+                "not stored while the contract took it for its age; hand the signal in again"
+            );
+            self.attestations.remove(&pair);
+            self.journal.attested(strategy, market, observed_at).await?;
+        } else if !nobody {
+            self.attest(pair, None).await?;
         }
         Ok(())
     }
@@ -885,13 +907,13 @@ impl Engine {
                 true
             }
         };
-        if self.tracker.pending().count() >= self.pace.max_in_flight {
-            debug!(
-                strategy = id,
-                market, "too many jobs under way; the next look goes on"
-            );
-            return Ok(false);
+        // What makes exposure smaller never waits for what makes it larger.
+        let full = self.tracker.pending().count() >= self.pace.max_in_flight;
+        if full {
+            debug!(strategy = id, market, "many jobs under way: only reductions now");
+            metrics::counter!("keeper_growth_waits_total").increment(1);
         }
+        let reduce_only = reduce_only || full;
         let busy: HashSet<Address> = self
             .tracker
             .pending()
@@ -904,6 +926,8 @@ impl Engine {
             let account = vaults.get(&vault).and_then(|vault| vault.accounts.get(&account));
             account.is_none_or(|account| account.status != Status::Closing)
         };
+        // Could not be read just now. A trade is followed all the same: the chain sizes.
+        let unread = |vault: Address| vaults.get(&vault).is_some_and(|vault| vault.stale);
         let view = plan::View {
             book: &self.book,
             strategy,
@@ -917,16 +941,17 @@ impl Engine {
                 || patience.batch_waits(vault, market)
                 || patience.waits(vault, market, account)
                 || (close_only && stays(vault, account))
+                || (why == Why::Look && unread(vault))
         });
-        let waits_for_a_batch = strategy.vaults.iter().any(|vault| busy.contains(vault));
-        if orders.is_empty() && !close_only && matches!(proof, ProofPath::Signed { .. }) {
+        let waits = full || strategy.vaults.iter().any(|vault| busy.contains(vault));
+        if orders.is_empty() && !close_only && !full && matches!(proof, ProofPath::Signed { .. }) {
             // Nobody to move now: named with one account, whoever it is, the signal is stored for those who come later.
             orders.extend(plan::storing(&self.book, strategy, market, |vault| {
                 busy.contains(&vault) || patience.batch_waits(vault, market)
             }));
         }
         if orders.is_empty() {
-            if !waits_for_a_batch {
+            if !waits {
                 self.hot.remove(&pair);
             }
             return Ok(false);
@@ -952,7 +977,7 @@ impl Engine {
         if taken.sent > 0 && grows {
             self.rate.spend(&self.limits, id, now);
         }
-        if !waits_for_a_batch {
+        if !waits {
             // What could not be sent waits, and the looks try again.
             self.hot.remove(&pair);
         }
@@ -961,14 +986,18 @@ impl Engine {
 
     /// Follows what is in flight.
     async fn step(&mut self, head: &Head) -> Result<(), EngineError> {
+        let mut failed = None;
         for news in self.tracker.step(head, &mut self.submitter).await? {
             match news {
-                News::Included { job, receipt } => self.on_included(&job, &receipt).await?,
+                // Without an answer about one job it is told again at the next look; the others are heard now.
+                News::Included { job, receipt } => {
+                    contain(self.on_included(&job, &receipt).await, &mut failed)?;
+                }
                 News::Confirmed(job) => debug!(job, "confirmed"),
                 News::Returned(_) | News::Usurped(_) => self.mark_all(),
             }
         }
-        Ok(())
+        failed.map_or(Ok(()), |error| Err(error.into()))
     }
 
     /// Sends what followers handed in.
@@ -976,10 +1005,12 @@ impl Engine {
     /// # Errors
     /// As [`Self::look`].
     pub async fn relays(&mut self) -> Result<(), EngineError> {
+        let queued = self.journal.queued().await?;
+        self.expect(relay::vaults(&queued));
         let (submitter, tracker) = (&mut self.submitter, &mut self.tracker);
         let sending = self
             .relay
-            .send(self.rpc.as_ref(), &self.journal, submitter, tracker);
+            .send(self.rpc.as_ref(), &self.journal, submitter, tracker, queued);
         Ok(sending.await?)
     }
 
@@ -1012,6 +1043,17 @@ fn contain(result: Result<(), EngineError>, first: &mut Option<RpcError>) -> Res
         Err(EngineError::Rpc(error)) => {
             debug!(%error, "one step of the look not completed");
             first.get_or_insert(error);
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+/// Keeps what a question about one strategy left open, and lets the others go on.
+fn of_one(strategy: StrategyId, result: Result<(), EngineError>, open: &mut Open) -> Result<(), EngineError> {
+    match result {
+        Err(EngineError::Rpc(error)) => {
+            open.entry(strategy).or_insert(error);
             Ok(())
         }
         other => other,

@@ -1,7 +1,7 @@
 /** How pages answer to a person, and to what goes wrong, with made-up data. */
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { CHAIN_ID } from './fixture/data';
+import { CHAIN_ID, MADE, strategy } from './fixture/data';
 import { startFixture, type Fixture } from './fixture/server';
 import { launch, open, picture, type Watched } from './support/browser';
 import { addWallet, connectWallet } from './support/wallet';
@@ -99,6 +99,35 @@ describe('masters', () => {
     const shifts = await page.evaluate(() => (window as unknown as { shifts: { value: number; what: string }[] }).shifts);
     // Below 0.1 is what is called good; here next to nothing may move.
     expect(shifts.reduce((sum, { value }) => sum + value, 0), JSON.stringify(shifts)).toBeLessThan(0.02);
+  });
+});
+
+describe('announced terms', () => {
+  const HOUR = 3_600_000;
+  const announce = (effectiveIn: number, lapsesIn: number): void => {
+    const { terms } = strategy(MADE[0] as (typeof MADE)[number]);
+    const at = (ms: number): string => new Date(Date.now() + ms).toISOString();
+    fixture.pendingTerms = { terms: { ...terms, copyFeeBps: 9 }, effectiveAt: at(effectiveIn), lapsesAt: at(lapsesIn) };
+  };
+  const notice = () => page.getByText('New terms are announced');
+
+  test('say from when and until when they may apply', async () => {
+    announce(HOUR, 25 * HOUR);
+    await page.goto(`${fixture.url}/strategies/1`);
+    await notice().waitFor();
+    const { effectiveAt, lapsesAt } = fixture.pendingTerms ?? {};
+    const text = page.getByRole('main').locator('p').filter({ has: notice() });
+    expect(await text.locator('time').evaluateAll((times) => times.map((time) => time.getAttribute('datetime')))).toEqual([effectiveAt, lapsesAt]);
+    expect(await text.textContent()).toMatch(/may apply from .*0\.09 % of volume.*can leave before then.*they lapse/s);
+    await picture(page, 'behaviour-announced-terms');
+  });
+
+  test('say that anyone may apply them now, and go from an open page when nobody has', async () => {
+    announce(-HOUR, 15_000);
+    await page.goto(`${fixture.url}/strategies/1`);
+    await page.getByText('and anyone may apply them now').waitFor();
+    // The API still names them: the page’s own clock has to know better.
+    await notice().waitFor({ state: 'detached' });
   });
 });
 

@@ -235,13 +235,20 @@ describe.skipIf(url === undefined)('on a running stack', () => {
     await follow(page, '400');
     expect(await stack.usdcOf(address)).toBe(0n);
     await page.getByRole('link', { name: 'To my account' }).click();
-    await page.getByRole('button', { name: 'Exit on my own…' }).click();
+    await page.getByRole('button', { name: 'Exit on my own…' }).waitFor();
+    // From here on there is no Lockstep: no API, no relay, no stream. Not even what the page has read of it so far.
+    await page.route('**/api/**', (route) => route.abort());
+    watched.expect(/api\/v1|Failed to load resource/);
+    await page.reload();
+    await page.getByText('The API is unreachable.').waitFor();
+    const account = page.getByRole('region', { name: strategy.name });
+    await account.getByText('from the chain').waitFor();
+    await account.getByText(/^(39\d|400)\.\d\d USDC$/).first().waitFor();
+    await picture(page, 'flow-account-from-chain');
+    await account.getByRole('button', { name: 'Exit on my own…' }).click();
     const dialog = page.getByRole('dialog');
     await dialog.getByLabel('Worst price you accept').fill('5');
     await picture(page, 'flow-exit', false);
-    // From here on there is no Lockstep: no API, no relay, no stream.
-    await page.route('**/api/**', (route) => route.abort());
-    watched.expect(/api\/v1|Failed to load resource/);
     await dialog.getByRole('button', { name: 'Exit now' }).click();
     await dialog.getByText('Everything of yours is closed and paid').waitFor({ timeout: 60_000 });
     expect(wallet.sent).toHaveLength(1);

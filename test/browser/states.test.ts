@@ -1,11 +1,11 @@
 /** What a page looks like when things are not as they should be, or larger than anyone thought. */
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { CHAIN_ID, LONG_NAME } from './fixture/data';
+import { CHAIN_ID, LONG_NAME, TOO_YOUNG } from './fixture/data';
 import { startFixture, type Fixture } from './fixture/server';
 import { accessible } from './support/axe';
 import { launch, open, picture, type SizeName, type Watched } from './support/browser';
-import { addWallet, connectWallet } from './support/wallet';
+import { addWallet, connectWallet, type TestWallet } from './support/wallet';
 
 const KEY = '0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80';
 
@@ -34,11 +34,12 @@ async function show(look: { readonly size?: SizeName; readonly theme?: 'light' |
   return watched.page;
 }
 
-async function withWallet(page: Page, path: string, chains: readonly number[] = [CHAIN_ID]): Promise<void> {
-  await addWallet(page, { key: KEY, chains });
+async function withWallet(page: Page, path: string, chains: readonly number[] = [CHAIN_ID]): Promise<TestWallet> {
+  const wallet = await addWallet(page, { key: KEY, chains });
   await page.goto(`${fixture.url}/register`);
   await connectWallet(page);
   await page.goto(fixture.url + path);
+  return wallet;
 }
 
 /** What sticks out: of the page sideways, or out of a box that cuts it off. */
@@ -121,6 +122,88 @@ describe('without the API', () => {
     await alarm.waitFor({ state: 'detached' });
     expect(await page.getByRole('main').getByRole('alert').count()).toBe(0);
   });
+});
+
+describe('my account, opened without the API', () => {
+  const problem = (page: Page) => page.getByRole('main').getByRole('alert').filter({ hasText: 'The API is unreachable.' });
+
+  test.each(['desktop', 'phone'] as const)('lists what is on the chain and lets its owner leave, on %s', async (size) => {
+    const page = await show({ size });
+    // The visit before, while all was well, has told this browser where the contracts are.
+    const wallet = await withWallet(page, '/account');
+    await fills(page);
+    fixture.failing = true;
+    watched?.expect(/503/);
+    await page.reload();
+    await problem(page).waitFor();
+    const account = page.getByRole('region', { name: 'North Sea Trend' });
+    await account.getByText('from the chain').waitFor();
+    await account.getByText('2,611.48').waitFor();
+    expect(await page.getByRole('region', { name: 'Mean Reverter' }).count()).toBe(0);
+    await picture(page, `state-no-api-from-chain-${size}`);
+    expect(await sticksOut(page)).toEqual([]);
+    await accessible(page);
+
+    await account.getByRole('button', { name: 'Exit on my own…' }).click();
+    const dialog = page.getByRole('dialog', { name: 'Exit without Lockstep' });
+    // Made-up chains take no transaction: that the wallet is asked for it is as far as this goes.
+    wallet.declineNext();
+    await dialog.getByRole('button', { name: 'Exit now' }).click();
+    await dialog.getByText('You declined in the wallet.').waitFor();
+    expect(wallet.requests.at(-1)).toBe('eth_sendTransaction');
+    await dialog.getByRole('button', { name: 'Cancel' }).click();
+
+    fixture.failing = false;
+    await problem(page).getByRole('button', { name: 'Try again' }).click();
+    await fills(page);
+    expect(await page.getByText('from the chain').count()).toBe(0);
+    expect(await page.getByRole('main').getByRole('alert').count()).toBe(0);
+  });
+
+  test('shows another address’s accounts without a way to act on them', async () => {
+    const page = await show();
+    await page.goto(`${fixture.url}/strategies/1`);
+    await page.locator('.live[data-on="true"]').waitFor();
+    fixture.failing = true;
+    watched?.expect(/503/);
+    await page.goto(`${fixture.url}/account?address=0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266`);
+    await page.getByRole('region', { name: 'North Sea Trend' }).getByText('2,611.48').waitFor();
+    expect(await page.getByRole('button', { name: 'Exit on my own…' }).count()).toBe(0);
+  });
+
+  test('does not say that there is no account when the chain does not answer either', async () => {
+    const page = await show();
+    await withWallet(page, '/account');
+    await fills(page);
+    fixture.failing = true;
+    fixture.nodeFailing = true;
+    watched?.expect(/503/);
+    await page.reload();
+    await page.getByRole('alert').filter({ hasText: 'The chain could not be read' }).waitFor();
+    expect(await page.getByText('no account on the chain').count()).toBe(0);
+    fixture.nodeFailing = false;
+    await page.getByRole('alert').filter({ hasText: 'The chain could not be read' }).getByRole('button', { name: 'Try again' }).click();
+    await page.getByRole('region', { name: 'North Sea Trend' }).getByText('2,611.48').waitFor();
+  });
+
+  test('in a browser that has never seen it work tells how to leave by hand', async () => {
+    fixture.failing = true;
+    const page = await show();
+    watched?.expect(/503/);
+    await page.goto(`${fixture.url}/account?address=0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266`);
+    await problem(page).getByText('does not know where the contracts are').waitFor();
+    await page.getByText("cast send $VAULT 'exit(uint256)' 100").waitFor();
+  });
+});
+
+test('an account that is too young for a rate says so in plain sight', async () => {
+  fixture.young = true;
+  const page = await show({ size: 'phone' });
+  await page.goto(`${fixture.url}/account?address=0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266`);
+  await page.getByText(TOO_YOUNG).scrollIntoViewIfNeeded();
+  await picture(page, 'state-young-account', false);
+  expect(await sticksOut(page)).toEqual([]);
+  await accessible(page);
 });
 
 test('a lost stream is said at the foot of the page, and found again by itself', async () => {

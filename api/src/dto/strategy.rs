@@ -56,6 +56,8 @@ pub struct PendingTerms {
     pub terms: Terms,
     /// From then on anyone may apply them. Until then followers can leave.
     pub effective_at: Timestamp,
+    /// After that nobody can apply them any more; the master would have to announce them again.
+    pub lapses_at: Timestamp,
 }
 
 /// One market of a strategy.
@@ -159,7 +161,7 @@ pub struct Strategy {
     pub markets: Vec<StrategyMarket>,
     /// What it costs and how far it goes.
     pub terms: Terms,
-    /// Announced terms; null when none are.
+    /// Announced terms that can still come into force; null when there are none.
     pub pending_terms: Option<PendingTerms>,
     /// Accounts that follow now, over all shards.
     pub followers: u64,

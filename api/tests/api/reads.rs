@@ -6,9 +6,11 @@ use axum::body::Body;
 use axum::http::Request;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use tower::ServiceExt as _;
 
-use crate::world::{ALPHA, BETA, World, alice, bob};
+use crate::world::{ALPHA, BETA, DAY, World, alice, bob, now};
 
 fn texts<'a>(items: &'a Value, member: &str) -> Vec<&'a str> {
     items
@@ -120,6 +122,41 @@ async fn a_signal_is_shown_only_after_its_disclosure_delay() {
         fills["items"][0]["sizeDelta"], "-0.010000000000000000",
         "the fill itself is public"
     );
+}
+
+#[tokio::test]
+async fn announced_terms_come_with_both_their_times_and_go_when_they_lapse() {
+    let mut world = World::new().await;
+    assert_eq!(
+        world.read("/api/v1/strategies/1").await["pendingTerms"],
+        Value::Null
+    );
+    let effective_at = now() + 60;
+    world.announce(1, 20, effective_at).await;
+    let pending = world.read("/api/v1/strategies/1").await["pendingTerms"].clone();
+    assert_eq!(pending["terms"]["copyFeeBps"], 20);
+    let time = |member: &str| {
+        let text = pending[member].as_str().unwrap();
+        let parsed = OffsetDateTime::parse(text, &Rfc3339).unwrap();
+        u64::try_from(parsed.unix_timestamp()).unwrap()
+    };
+    assert_eq!(
+        (time("effectiveAt"), time("lapsesAt")),
+        (effective_at, effective_at + DAY)
+    );
+
+    world.block(effective_at + DAY, vec![]).await;
+    let last_moment = world.read("/api/v1/strategies/1").await;
+    assert_eq!(last_moment["pendingTerms"], pending);
+    world.block(effective_at + DAY + 1, vec![]).await;
+    for path in ["/api/v1/strategies/1", "/api/v1/strategies?search=alpha"] {
+        let answer = world.read(path).await;
+        let strategy = answer["items"].get(0).unwrap_or(&answer);
+        assert_eq!(
+            (&strategy["id"], &strategy["pendingTerms"]),
+            (&json!("1"), &Value::Null)
+        );
+    }
 }
 
 #[tokio::test]
@@ -303,6 +340,13 @@ async fn followers_and_accounts_say_what_they_have_and_what_it_came_to() {
         .unwrap();
     // 3.8 % in 40 days.
     assert!((0.38..0.43).contains(&rate), "{rate}");
+    // The other account has been open for seconds.
+    let young = &mine["accounts"][1]["result"]["moneyWeightedReturn"];
+    assert_eq!(young["value"], Value::Null);
+    assert_eq!(
+        young["blank"],
+        "the account is younger than 7 days, too short for a year's rate"
+    );
     let nobody = world
         .read("/api/v1/accounts/0x1111111111111111111111111111111111111111")
         .await;

@@ -513,6 +513,20 @@ impl World {
         self.block(now(), events).await;
     }
 
+    /// The master announces another copy fee, in a block a minute before it may apply.
+    pub async fn announce(&mut self, strategy: u64, copy_fee_bps: u16, effective_at: u64) {
+        let event = Event::TermsScheduled {
+            strategy,
+            terms: Terms {
+                copy_fee_bps,
+                ..terms(0)
+            },
+            effective_at,
+        };
+        self.block(effective_at - 60, vec![(deployment().registry, event)])
+            .await;
+    }
+
     pub async fn block(&mut self, time: u64, events: Vec<(Address, Event)>) {
         let number = self.cursor.map_or(START, |cursor| cursor.number + 1);
         let hash = keccak256([&number.to_be_bytes()[..], &time.to_be_bytes()].concat());

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { duration, relative, utc, utcDate } from '../src/units/time';
+import { duration, noticeStage, relative, utc, utcDate } from '../src/units/time';
 
 test('times are UTC, whatever zone the machine is in', () => {
   expect(utc(Date.UTC(2026, 0, 2, 3, 4, 5))).toBe('2026-01-02 03:04:05');
@@ -21,4 +21,13 @@ test('ages are in words', () => {
   expect(relative(1000, 1500)).toBe('just now');
   expect(relative(0, 12_400)).toBe('12 s ago');
   expect(relative(60_000, 0)).toBe('in 1 min');
+});
+
+test('announced terms are in notice, then open to be applied, then lapsed, as the registry’s limits are', () => {
+  const terms = { effectiveAt: '2026-01-04T00:00:00.000Z', lapsesAt: '2026-01-05T00:00:00.000Z' };
+  const at = (iso: string) => noticeStage(terms, Date.parse(iso));
+  expect(at('2026-01-03T23:59:59.999Z')).toBe('notice');
+  expect(at('2026-01-04T00:00:00.000Z')).toBe('open');
+  expect(at('2026-01-05T00:00:00.000Z')).toBe('open');
+  expect(at('2026-01-05T00:00:00.001Z')).toBe('lapsed');
 });

@@ -9,6 +9,7 @@ use crate::model::{Account, IndexerStatus, Market, Position, Signal, Statistics,
 
 /// A strategy with its figures.
 pub(super) fn strategy(document: StrategyDoc, statistics: Statistics, status: &IndexerStatus) -> Strategy {
+    let now = status.cursor.map_or(0, |cursor| cursor.time);
     Strategy {
         id: document.id,
         name: document.name,
@@ -26,7 +27,8 @@ pub(super) fn strategy(document: StrategyDoc, statistics: Statistics, status: &I
             })
             .collect(),
         terms: document.terms,
-        pending_terms: document.pending_terms,
+        // The document keeps them: a reorg may set the clock back.
+        pending_terms: document.pending_terms.filter(|pending| pending.can_apply(now)),
         registered_at: document.registered_at,
         registered_block: document.registered_block,
         followers: document.followers,

@@ -67,7 +67,7 @@ pub fn secret_kind(secret: &str) -> SecretKind {
     }
 }
 
-fn pem_body(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn pem_body(text: &str) -> Option<Vec<u8>> {
     let inner = text.trim().strip_prefix("-----BEGIN ")?.split_once("-----")?.1;
     let body = inner.split_once("-----END ")?.0;
     STANDARD.decode(body.split_whitespace().collect::<String>()).ok()

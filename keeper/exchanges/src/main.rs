@@ -23,12 +23,15 @@ enum Command {
     Sign(cli::sign::Sign),
     /// Reads raw frames, one per line, on standard input and prints normalised events as JSON lines.
     Decode(cli::decode::Decode),
+    /// Runs a test server that speaks a venue's wire protocol.
+    Simulate(cli::simulate::Simulate),
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Sign(command) => command.run(),
         Command::Decode(command) => command.run(),
+        Command::Simulate(command) => in_runtime(command.run()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -37,4 +40,11 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn in_runtime(future: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(future)
 }

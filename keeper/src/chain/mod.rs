@@ -143,6 +143,13 @@ pub trait Rpc: Send + Sync {
     async fn block(&self, number: u64) -> Result<Option<Head>, RpcError>;
     /// Several calls on the latest state, in one round trip.
     async fn calls(&self, calls: &[Call]) -> Result<Vec<Answer<Bytes>>, RpcError>;
+    /// The same, but a call that stays unanswered leaves the others their answers. As many answers as calls.
+    async fn each(&self, calls: &[Call]) -> Vec<Result<Answer<Bytes>, RpcError>> {
+        match self.calls(calls).await {
+            Ok(answers) => answers.into_iter().map(Ok).collect(),
+            Err(error) => calls.iter().map(|_| Err(error.clone())).collect(),
+        }
+    }
     /// Gas the transaction would use on the latest state.
     async fn estimate(&self, call: &Call) -> Result<Answer<u64>, RpcError>;
     /// Number of transactions of `address` in the latest block's state.

@@ -26,6 +26,9 @@ type Failure = WireError<TransportErrorKind>;
 /// Calls in one JSON-RPC batch.
 const BATCH: usize = 200;
 
+/// Batches in a row without a single answer after which nobody is taken to be there.
+const SILENT: usize = 2;
+
 /// One endpoint.
 struct Endpoint {
     /// Host and port only: URLs carry API keys.
@@ -404,9 +407,32 @@ impl Rpc for Pool {
         }
         let mut answers = Vec::with_capacity(calls.len());
         for chunk in calls.chunks(BATCH) {
-            answers.extend(self.batch(chunk).await?);
+            for answer in self.batch(chunk).await {
+                answers.push(answer?);
+            }
         }
         Ok(answers)
+    }
+
+    async fn each(&self, calls: &[Call]) -> Vec<Result<Answer<Bytes>, RpcError>> {
+        let mut answers = Vec::with_capacity(calls.len());
+        let mut silent = 0;
+        for chunk in calls.chunks(BATCH) {
+            let part = self.batch(chunk).await;
+            silent = if part.iter().all(Result::is_err) {
+                silent + 1
+            } else {
+                0
+            };
+            let last = part.last().and_then(|answer| answer.clone().err());
+            answers.extend(part);
+            // Nobody is there: waiting for each further batch to time out would only keep the next look waiting.
+            if let (true, Some(error)) = (silent >= SILENT, last) {
+                answers.resize(calls.len(), Err(error));
+                break;
+            }
+        }
+        answers
     }
 
     async fn estimate(&self, call: &Call) -> Result<Answer<u64>, RpcError> {
@@ -500,57 +526,69 @@ impl Rpc for Pool {
 }
 
 impl Pool {
-    /// Up to [`BATCH`] calls in one round trip.
-    async fn batch(&self, calls: &[Call]) -> Result<Vec<Answer<Bytes>>, RpcError> {
-        const METHOD: &str = "eth_call";
-        let mut last = RpcError::NoneUsable {
-            reason: "none configured".into(),
-        };
-        'endpoints: for endpoint in self.order() {
-            let started = Instant::now();
-            let mut batch = endpoint.client.new_batch();
-            let mut waiters = Vec::with_capacity(calls.len());
-            for call in calls {
-                match batch.add_call::<_, Bytes>(METHOD, &(request(call), "latest")) {
-                    Ok(waiter) => waiters.push(waiter),
-                    Err(error) => return Err(self.failure(&endpoint, METHOD, error).into_rpc()),
-                }
+    /// Up to [`BATCH`] calls in one round trip. What one endpoint leaves unanswered the next one is asked.
+    async fn batch(&self, calls: &[Call]) -> Vec<Result<Answer<Bytes>, RpcError>> {
+        let mut answers: Vec<Result<Answer<Bytes>, RpcError>> = calls
+            .iter()
+            .map(|_| {
+                Err(RpcError::NoneUsable {
+                    reason: "none configured".into(),
+                })
+            })
+            .collect();
+        for endpoint in self.order() {
+            let (mut open, asked): (Vec<_>, Vec<_>) = answers
+                .iter_mut()
+                .zip(calls)
+                .filter(|(answer, _)| answer.is_err())
+                .unzip();
+            if asked.is_empty() {
+                break;
             }
-            let sent = tokio::time::timeout(self.timeout, batch.send()).await;
-            metrics::histogram!("keeper_rpc_seconds", "method" => "eth_call batch").record(started.elapsed());
-            match sent {
-                Err(_) => {
-                    last = RpcError::Timeout {
-                        endpoint: endpoint.name.clone(),
-                        method: METHOD,
-                    };
-                    warn!(error = %last, "RPC endpoint did not answer");
-                    continue;
-                }
-                Ok(Err(error)) => {
-                    last = self.failure(&endpoint, METHOD, error).into_rpc();
-                    warn!(error = %last, "RPC endpoint did not answer");
-                    continue;
-                }
-                Ok(Ok(())) => {}
+            let told = self.batch_at(&endpoint, &asked).await;
+            if let Some(error) = told.iter().find_map(|answer| answer.as_ref().err()) {
+                warn!(%error, "RPC endpoint did not answer");
             }
-            let mut answers = Vec::with_capacity(calls.len());
-            for waiter in waiters {
-                match waiter.await {
-                    Ok(data) => answers.push(Ok(data)),
-                    Err(error) => match self.failure(&endpoint, METHOD, error).into_revert() {
-                        Ok(revert) => answers.push(Err(revert)),
-                        Err(error) => {
-                            warn!(%error, "RPC endpoint did not answer");
-                            last = error;
-                            continue 'endpoints;
-                        }
-                    },
-                }
+            for (answer, told) in open.iter_mut().zip(told) {
+                **answer = told;
             }
-            return Ok(answers);
         }
-        Err(last)
+        answers
+    }
+
+    /// One round trip to one endpoint.
+    async fn batch_at(&self, endpoint: &Endpoint, calls: &[&Call]) -> Vec<Result<Answer<Bytes>, RpcError>> {
+        const METHOD: &str = "eth_call";
+        let nobody = |error: &RpcError| calls.iter().map(|_| Err(error.clone())).collect();
+        let started = Instant::now();
+        let mut batch = endpoint.client.new_batch();
+        let mut waiters = Vec::with_capacity(calls.len());
+        for call in calls {
+            match batch.add_call::<_, Bytes>(METHOD, &(request(call), "latest")) {
+                Ok(waiter) => waiters.push(waiter),
+                Err(error) => return nobody(&self.failure(endpoint, METHOD, error).into_rpc()),
+            }
+        }
+        let sent = tokio::time::timeout(self.timeout, batch.send()).await;
+        metrics::histogram!("keeper_rpc_seconds", "method" => "eth_call batch").record(started.elapsed());
+        match sent {
+            Err(_) => {
+                return nobody(&RpcError::Timeout {
+                    endpoint: endpoint.name.clone(),
+                    method: METHOD,
+                });
+            }
+            Ok(Err(error)) => return nobody(&self.failure(endpoint, METHOD, error).into_rpc()),
+            Ok(Ok(())) => {}
+        }
+        let mut answers = Vec::with_capacity(calls.len());
+        for waiter in waiters {
+            answers.push(match waiter.await {
+                Ok(data) => Ok(Ok(data)),
+                Err(error) => self.failure(endpoint, METHOD, error).into_revert().map(Err),
+            });
+        }
+        answers
     }
 }
 
@@ -590,7 +628,77 @@ fn classify(message: &str) -> SendOutcome {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
+    use axum::routing::post;
+    use axum::{Json, Router};
+    use serde_json::json;
+    use tokio::net::TcpListener;
+
     use super::*;
+
+    /// An endpoint that answers calls of every contract but one, and counts the calls.
+    async fn endpoint(mute: Address) -> (Url, Arc<Mutex<Vec<Address>>>) {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&asked);
+        let answer = move |Json(batch): Json<Vec<Value>>| async move {
+            let one = |request: &Value| {
+                let to: Address = serde_json::from_value(request["params"][0]["to"].clone()).unwrap();
+                seen.lock().unwrap().push(to);
+                if to == mute {
+                    let error = json!({"code": -32000, "message": "execution timeout"});
+                    return json!({"jsonrpc": "2.0", "id": request["id"], "error": error});
+                }
+                json!({"jsonrpc": "2.0", "id": request["id"], "result": to})
+            };
+            Json(batch.iter().map(one).collect::<Vec<_>>())
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap())
+            .parse()
+            .unwrap();
+        tokio::spawn(async move { axum::serve(listener, Router::new().route("/", post(answer))).await });
+        (url, asked)
+    }
+
+    fn call(to: Address) -> Call {
+        Call {
+            from: None,
+            to,
+            data: Bytes::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_left_open_in_a_batch_is_asked_elsewhere_and_alone() {
+        let (good, bad) = (Address::repeat_byte(1), Address::repeat_byte(2));
+        let calls = [call(good), call(bad), call(good)];
+        let (first, _) = endpoint(bad).await;
+        let alone = Pool::new(std::slice::from_ref(&first), Duration::from_secs(5), 5);
+        let answers = alone.each(&calls).await;
+        let answered: Vec<bool> = answers.iter().map(Result::is_ok).collect();
+        assert_eq!(answered, [true, false, true]);
+        assert!(alone.calls(&calls).await.is_err(), "all or nothing");
+
+        let (second, asked) = endpoint(Address::ZERO).await;
+        let both = Pool::new(&[first, second], Duration::from_secs(5), 5);
+        let answers = both.each(&calls).await;
+        let expected = [good, bad, good].map(|to| Ok(Ok(Bytes::copy_from_slice(to.as_slice()))));
+        assert_eq!(answers, expected);
+        assert_eq!(*asked.lock().unwrap(), [bad]);
+    }
+
+    /// Nobody waits for one timeout after the other.
+    #[tokio::test]
+    async fn an_endpoint_that_answers_nothing_is_given_up() {
+        let (url, asked) = endpoint(Address::ZERO).await;
+        let pool = Pool::new(&[url], Duration::from_secs(5), 5);
+        let calls = vec![call(Address::ZERO); BATCH * 5 - 1];
+        let answers = pool.each(&calls).await;
+        assert_eq!(answers.len(), calls.len());
+        assert!(answers.iter().all(Result::is_err));
+        assert_eq!(asked.lock().unwrap().len(), BATCH * SILENT);
+    }
 
     #[test]
     fn refusals_of_common_nodes_are_read() {

@@ -3,7 +3,7 @@
 use alloy::primitives::{Address, Bytes};
 use alloy::sol_types::SolCall;
 
-use super::{Answer, Call, Rpc, RpcError};
+use super::{Answer, Call, Revert, Rpc, RpcError};
 
 /// Asks every `(contract, call)`; the answers come in the same order.
 ///
@@ -18,6 +18,21 @@ pub async fn many<C: SolCall>(
     }
     let wire: Vec<_> = calls.iter().map(|(to, call)| encode(*to, call)).collect();
     rpc.calls(&wire).await?.into_iter().map(decode::<C>).collect()
+}
+
+/// Asks every `(contract, call)`, and a question without an answer leaves the others theirs. A revert is as surprising as
+/// no answer.
+pub async fn each<C: SolCall>(rpc: &dyn Rpc, calls: &[(Address, C)]) -> Vec<Result<C::Return, RpcError>> {
+    if calls.is_empty() {
+        return Vec::new();
+    }
+    let wire: Vec<_> = calls.iter().map(|(to, call)| encode(*to, call)).collect();
+    let answers = rpc.each(&wire).await;
+    calls
+        .iter()
+        .zip(answers)
+        .map(|((to, _), answer)| decode::<C>(answer?)?.map_err(|revert| refused::<C>(*to, revert)))
+        .collect()
 }
 
 /// Asks one.
@@ -36,12 +51,18 @@ pub async fn one<C: SolCall>(rpc: &dyn Rpc, to: Address, call: C) -> Result<Answ
 /// # Errors
 /// As [`many`], and when the call reverts.
 pub async fn must<C: SolCall>(rpc: &dyn Rpc, to: Address, call: C) -> Result<C::Return, RpcError> {
-    one(rpc, to, call).await?.map_err(|revert| RpcError::Refused {
+    one(rpc, to, call)
+        .await?
+        .map_err(|revert| refused::<C>(to, revert))
+}
+
+fn refused<C: SolCall>(to: Address, revert: Revert) -> RpcError {
+    RpcError::Refused {
         endpoint: to.to_string(),
         method: C::SIGNATURE,
         code: 3,
         message: revert.message,
-    })
+    }
 }
 
 /// A call as it goes on the wire.

@@ -172,6 +172,12 @@ impl Tracker {
         self.flights.insert(flight.job.nonce, flight);
     }
 
+    /// Blocks after which what is in one is taken to stay there.
+    #[must_use]
+    pub const fn confirmations(&self) -> u64 {
+        self.patience.confirmations
+    }
+
     /// Jobs not mined yet.
     pub fn pending(&self) -> impl Iterator<Item = &Job> {
         self.flights

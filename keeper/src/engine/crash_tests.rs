@@ -719,9 +719,10 @@ async fn a_later_item_without_an_answer_loses_no_earlier_one() {
     }
     let (mut submitter, mut tracker) = hands(&chain, &journal).await;
     chain.0.lock().unwrap().estimates_left = Some(1);
-    let relay = Relay::new(Address::repeat_byte(2), 2);
+    let mut relay = Relay::new(&deployment(), 2);
+    let queued = journal.queued().await.unwrap();
     let sent = relay
-        .send(chain.as_ref(), &journal, &mut submitter, &mut tracker)
+        .send(chain.as_ref(), &journal, &mut submitter, &mut tracker, queued)
         .await;
     assert!(sent.is_err());
     assert_eq!(tracker.pending().count(), 1, "sent, and forgotten");

@@ -9,7 +9,6 @@ use tracing::{info, warn};
 use super::{Engine, EngineError};
 use crate::chain::Receipt;
 use crate::journal::{Inclusion, Job, RelayOutcome};
-use crate::relay;
 
 impl Engine {
     pub(super) async fn on_included(&mut self, job: &Job, receipt: &Receipt) -> Result<(), EngineError> {
@@ -37,7 +36,7 @@ impl Engine {
             }
             ("follow" | "stop" | "withdraw", ..) => {
                 let items = self.journal.relays_of(job.id).await?;
-                relays = relay::outcomes(&items, receipt);
+                relays = self.relay.outcomes(self.rpc.as_ref(), &items, receipt).await?;
                 self.mark_touched(receipt);
             }
             _ => self.mark_touched(receipt),

@@ -1,18 +1,27 @@
 //! What anyone may do and we do too: liquidations, stop-outs, NAV points.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use alloy::primitives::Address;
+use alloy::primitives::{Address, Bytes};
 use alloy::sol_types::SolCall as _;
+use futures_util::stream::{self, StreamExt as _};
 use lockstep_contracts::bindings::{ILiquidator, IStrategyVault};
 use lockstep_contracts::units::Wad;
 use tracing::warn;
 
 use super::{Engine, EngineError, contain};
+use crate::chain::{Call, RpcError};
 use crate::state::{Account, AccountIndex, Book, MarketIndex, Strategy};
 
 /// An account that is not closed after all is asked about again this much later.
 const AGAIN: Duration = Duration::from_secs(10);
+
+/// Questions in one round trip: each runs a close at the venue, so a node takes a while over them.
+const AT_ONCE: usize = 50;
+
+/// Round trips at once: a falling market must not cost the trades their endpoint.
+const ROUND_TRIPS: usize = 4;
 
 const LIQUIDATE: &str = "liquidate";
 const STOP_OUT: &str = "stop-out";
@@ -22,6 +31,38 @@ const STOP_OUT: &str = "stop-out";
 enum Danger {
     Liquidation,
     Stop,
+}
+
+impl Danger {
+    const fn kind(self) -> &'static str {
+        match self {
+            Self::Liquidation => LIQUIDATE,
+            Self::Stop => STOP_OUT,
+        }
+    }
+}
+
+/// An account close to its end.
+#[derive(Debug)]
+struct Suspect {
+    vault: Address,
+    account: AccountIndex,
+    dangers: Vec<Danger>,
+}
+
+impl Suspect {
+    fn cause(&self) -> String {
+        format!("vault {} account {}", self.vault, self.account)
+    }
+
+    fn calldata(&self, danger: Danger) -> Bytes {
+        let (vault, account) = (self.vault, self.account);
+        match danger {
+            Danger::Liquidation => ILiquidator::liquidateCall { vault, account }.abi_encode(),
+            Danger::Stop => ILiquidator::stopOutCall { vault, account }.abi_encode(),
+        }
+        .into()
+    }
 }
 
 /// A cheap look from the cache with a margin for its age; the chain is asked before anything is sent. An account can be
@@ -65,61 +106,120 @@ fn numbers(book: &Book, strategy: &Strategy, account: &Account) -> Option<(bool,
 impl Engine {
     /// Closes what is due, records NAV points.
     pub(super) async fn watch(&mut self) -> Result<(), EngineError> {
-        let mut due: Vec<(Address, AccountIndex, Vec<Danger>)> = Vec::new();
-        for strategy in self.book.strategies.values() {
-            for vault in &strategy.vaults {
-                let Some(cached) = self.book.vaults.get(vault) else {
-                    continue;
-                };
-                for (index, account) in &cached.accounts {
-                    let dangers = dangers(&self.book, strategy, account);
-                    if !dangers.is_empty() {
-                        due.push((*vault, *index, dangers));
-                    }
-                }
-            }
-        }
         let mut failed = None;
         self.watched.retain(|_, asked| asked.elapsed() < AGAIN);
-        for (vault, account, dangers) in due {
-            let cause = format!("vault {vault} account {account}");
-            let under_way = self
-                .tracker
-                .pending()
-                .any(|job| matches!(job.kind.as_str(), LIQUIDATE | STOP_OUT) && job.cause == cause);
-            if under_way || self.watched.contains_key(&(vault, account)) {
+        let suspects = self.suspects();
+        let verdicts = self.would_close(&suspects).await;
+        for (suspect, verdict) in suspects.iter().zip(verdicts) {
+            let key = (suspect.vault, suspect.account);
+            if let Err(error) = &verdict {
+                // Not asked: the next look does, and one account leaves no other open.
+                self.watched.remove(&key);
+                failed.get_or_insert(error.clone());
                 continue;
             }
-            self.watched.insert((vault, account), Instant::now());
-            for danger in dangers {
-                let (kind, calldata) = match danger {
-                    Danger::Liquidation => (
-                        LIQUIDATE,
-                        ILiquidator::liquidateCall { vault, account }.abi_encode(),
-                    ),
-                    Danger::Stop => (STOP_OUT, ILiquidator::stopOutCall { vault, account }.abi_encode()),
-                };
-                let liquidator = self.deployment.liquidator;
-                let sent = self
-                    .send_simple(kind, cause.clone(), vault, liquidator, calldata.into())
-                    .await;
-                let sent = match sent {
-                    // One account's question must not leave the others open.
+            self.watched.insert(key, Instant::now());
+            for danger in verdict.unwrap_or_default() {
+                let closed = match self.close(suspect, danger).await {
                     Err(EngineError::Rpc(error)) => {
-                        self.watched.remove(&(vault, account));
+                        self.watched.remove(&key);
                         failed.get_or_insert(error);
                         false
                     }
                     other => other?,
                 };
-                if sent {
-                    warn!(%vault, account, kind, "closing an account by force");
+                if closed {
                     break;
                 }
             }
         }
         contain(self.checkpoints().await, &mut failed)?;
         failed.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// Accounts that look close to their end, and that nobody was asked about just now.
+    fn suspects(&self) -> Vec<Suspect> {
+        let under_way: HashSet<&str> = self
+            .tracker
+            .pending()
+            .filter(|job| matches!(job.kind.as_str(), LIQUIDATE | STOP_OUT))
+            .map(|job| job.cause.as_str())
+            .collect();
+        let mut suspects = Vec::new();
+        for strategy in self.book.awake() {
+            for vault in &strategy.vaults {
+                let accounts = self.book.vaults.get(vault).map(|cached| cached.accounts.iter());
+                for (index, account) in accounts.into_iter().flatten() {
+                    let suspect = Suspect {
+                        vault: *vault,
+                        account: *index,
+                        dangers: dangers(&self.book, strategy, account),
+                    };
+                    if !suspect.dangers.is_empty()
+                        && !self.watched.contains_key(&(*vault, *index))
+                        && !under_way.contains(suspect.cause().as_str())
+                    {
+                        suspects.push(suspect);
+                    }
+                }
+            }
+        }
+        suspects
+    }
+
+    /// Asks the chain which of them it would close now and for what, many in a round trip: when the market falls,
+    /// thousands come close to their stop at once, and most of them are not there yet.
+    async fn would_close(&self, suspects: &[Suspect]) -> Vec<Result<Vec<Danger>, RpcError>> {
+        let asked: Vec<(usize, Danger)> = suspects
+            .iter()
+            .enumerate()
+            .flat_map(|(i, suspect)| suspect.dangers.iter().map(move |danger| (i, *danger)))
+            .collect();
+        let calls: Vec<Call> = asked
+            .iter()
+            .filter_map(|(i, danger)| {
+                Some(Call {
+                    from: Some(self.submitter.address()),
+                    to: self.deployment.liquidator,
+                    data: suspects.get(*i)?.calldata(*danger),
+                })
+            })
+            .collect();
+        let answers: Vec<_> = stream::iter(calls.chunks(AT_ONCE).map(|part| self.rpc.each(part)))
+            .buffered(ROUND_TRIPS)
+            .concat()
+            .await;
+        let mut told: Vec<_> = suspects.iter().map(|_| (Vec::new(), None)).collect();
+        for ((i, danger), answer) in asked.into_iter().zip(answers) {
+            let Some((due, open)) = told.get_mut(i) else {
+                continue;
+            };
+            match answer {
+                Ok(Ok(_)) => due.push(danger),
+                Ok(Err(_)) => {}
+                Err(error) => *open = Some(error),
+            }
+        }
+        told.into_iter()
+            .map(|(due, open)| match open {
+                // One reason to close it is enough. Without one, what was left open may be it.
+                Some(error) if due.is_empty() => Err(error),
+                _ => Ok(due),
+            })
+            .collect()
+    }
+
+    /// Gives whether a transaction that closes the account was sent.
+    async fn close(&mut self, suspect: &Suspect, danger: Danger) -> Result<bool, EngineError> {
+        let (kind, vault, account) = (danger.kind(), suspect.vault, suspect.account);
+        let (target, calldata) = (self.deployment.liquidator, suspect.calldata(danger));
+        let sent = self
+            .send_simple(kind, suspect.cause(), vault, target, calldata)
+            .await?;
+        if sent {
+            warn!(%vault, account, kind, "closing an account by force");
+        }
+        Ok(sent)
     }
 
     async fn checkpoints(&mut self) -> Result<(), EngineError> {

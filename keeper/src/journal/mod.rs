@@ -243,6 +243,13 @@ pub struct Inclusion {
 pub enum RelayOutcome {
     /// Done.
     Included,
+    /// Done by another transaction before.
+    Done {
+        /// That one.
+        transaction: B256,
+        /// Its block.
+        block: u64,
+    },
     /// The chain refused it.
     Rejected {
         /// Stable code.
@@ -541,8 +548,12 @@ impl Journal {
         .map_err(error)?;
         for (id, outcome) in relays {
             let (state, code, detail) = match outcome {
-                RelayOutcome::Included => ("included", None, None),
+                RelayOutcome::Included | RelayOutcome::Done { .. } => ("included", None, None),
                 RelayOutcome::Rejected { code, detail } => ("rejected", Some(code), Some(detail)),
+            };
+            let (transaction, block) = match outcome {
+                RelayOutcome::Done { transaction, block } => (*transaction, *block),
+                _ => (inclusion.transaction, inclusion.block),
             };
             sqlx::query(
                 "UPDATE relays SET state = ?, code = ?, detail = ?, transaction_hash = ?, block = ?, updated_at = ? \
@@ -551,8 +562,8 @@ impl Journal {
             .bind(state)
             .bind(code)
             .bind(detail)
-            .bind(inclusion.transaction.as_slice())
-            .bind(signed(inclusion.block))
+            .bind(transaction.as_slice())
+            .bind(signed(block))
             .bind(now)
             .bind(id.as_slice())
             .bind(job)
@@ -742,13 +753,14 @@ impl Journal {
         }))
     }
 
-    /// Items not yet tied to a job, oldest first.
+    /// Items not yet tied to a job, oldest first, and exits before all others: however many want to join, who leaves is
+    /// among those read.
     ///
     /// # Errors
     /// When it cannot be read.
     pub async fn queued(&self) -> Result<Vec<Queued>, JournalError> {
         let rows =
-            sqlx::query("SELECT id, kind, body FROM relays WHERE state = 'queued' ORDER BY rowid LIMIT 500")
+            sqlx::query("SELECT id, kind, body FROM relays WHERE state = 'queued' ORDER BY kind <> 'intent', rowid LIMIT 500")
                 .fetch_all(&self.pool)
                 .await
                 .map_err(|e| self.error(e))?;
@@ -767,6 +779,26 @@ impl Journal {
         )
         .bind(code)
         .bind(detail)
+        .bind(now_ms())
+        .bind(id.as_slice())
+        .execute(&mut *tx)
+        .await
+        .map_err(|e| self.error(e))?;
+        self.commit(tx).await
+    }
+
+    /// A queued item that another transaction has carried already.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn done(&self, id: B256, transaction: B256, block: u64) -> Result<(), JournalError> {
+        let mut tx = self.begin().await?;
+        sqlx::query(
+            "UPDATE relays SET state = 'included', code = NULL, detail = NULL, transaction_hash = ?, block = ?, \
+             updated_at = ? WHERE id = ? AND state = 'queued'",
+        )
+        .bind(transaction.as_slice())
+        .bind(signed(block))
         .bind(now_ms())
         .bind(id.as_slice())
         .execute(&mut *tx)

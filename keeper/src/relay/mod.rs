@@ -2,20 +2,26 @@
 //! refuse, the journal keeps them, [`Relay`] sends them. Anyone else may relay the same item; that it is already done is
 //! then not a failure.
 
+mod done;
 pub mod door;
 pub mod validate;
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
 use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::sol_types::SolCall as _;
 use futures_util::stream::{self, StreamExt as _};
 use lockstep_contracts::bindings::IMirrorEngine;
+use lockstep_contracts::deployment::Deployment;
 use lockstep_contracts::relay::{Intent, SignedIntent, SignedMandate, TokenPermit};
 use tracing::{debug, info, warn};
 
-use crate::chain::{Call, Receipt, Revert, Rpc, reverts};
+use crate::chain::{Call, Receipt, Revert, Rpc, RpcError, reverts};
 use crate::confirm::{Flight, Tracker};
 use crate::engine::outcome::{followed, relay_failures};
 use crate::journal::{Journal, NewJob, Queued, RelayOutcome};
+use crate::submit::sink::Wait;
 use crate::submit::{Simulated, SubmitError, Submitter};
 
 /// Gas of `followMany` besides its mandates.
@@ -24,11 +30,22 @@ const OVERHEAD: u64 = 60_000;
 /// Estimates asked for at once: a full queue must not cost the trades their endpoint.
 const ESTIMATES: usize = 8;
 
+/// How long a mandate waits that a question was left open about, at first and at the most. Exits never wait.
+const OPEN_FIRST: Duration = Duration::from_secs(5);
+const OPEN_MOST: Duration = Duration::from_secs(120);
+
+/// The code of an item whose nonce is used: by itself, or by something else.
+const SPENT: &str = "nonce-spent";
+
 /// Sends what is queued.
 #[derive(Debug)]
 pub struct Relay {
     engine: Address,
+    /// Block of the deployment: nothing of ours is older.
+    birth: u64,
     per_batch: usize,
+    /// Mandates that a question was left open about, and until when they wait.
+    open: HashMap<B256, Wait>,
 }
 
 /// A mandate ready to be sent.
@@ -120,36 +137,48 @@ pub(crate) fn follow_call(signed: &SignedMandate) -> Bytes {
 }
 
 impl Relay {
-    /// For one engine contract.
+    /// For one deployment.
     #[must_use]
-    pub fn new(engine: Address, per_batch: usize) -> Self {
+    pub fn new(deployment: &Deployment, per_batch: usize) -> Self {
         Self {
-            engine,
+            engine: deployment.engine,
+            birth: deployment.deployment_block,
+            open: HashMap::new(),
             per_batch: per_batch.max(1),
         }
     }
 
-    /// Sends everything queued. What the chain would refuse now is rejected with its reason.
+    /// Sends everything queued. What the chain would refuse now is rejected with its reason. Exits go first: nobody who
+    /// joins keeps anybody from leaving.
     ///
     /// # Errors
-    /// When no endpoint answers or the journal fails; what is queued stays so, and what was sent is tracked.
+    /// When a question about an item went unanswered or the journal fails; that item stays queued, the others are sent
+    /// all the same, and what was sent is tracked.
     pub async fn send(
-        &self,
+        &mut self,
         rpc: &dyn Rpc,
         journal: &Journal,
         submitter: &mut Submitter,
         tracker: &mut Tracker,
+        queued: Vec<Queued>,
     ) -> Result<(), SubmitError> {
         let mut mandates = Vec::new();
-        let mut intents = Vec::new();
-        for item in journal.queued().await? {
+        let mut open = None;
+        for item in queued {
             match parse(&item) {
+                // A wallet whose check takes a node too long would cost every look a timeout.
+                Some(Parsed::Mandate(_)) if self.open.get(&item.id).is_some_and(|wait| !wait.is_over()) => {}
                 Some(Parsed::Mandate(signed)) => mandates.push(Ready {
                     id: item.id,
                     signed: *signed,
                     gas: 0,
                 }),
-                Some(Parsed::Intent(signed)) => intents.push((item.id, signed)),
+                Some(Parsed::Intent(signed)) => {
+                    let sent = self.intent(journal, submitter, item.id, &signed).await;
+                    if let Some(flight) = unless_unanswered(sent, &mut open)?.flatten() {
+                        tracker.track(flight);
+                    }
+                }
                 None => {
                     journal
                         .reject(item.id, "malformed", "the journal holds no readable item")
@@ -157,24 +186,24 @@ impl Relay {
                 }
             }
         }
-        let mandates = self.refuse_early(rpc, journal, submitter, mandates).await?;
+        let deep = tracker.confirmations();
+        let mandates = self
+            .refuse_early(rpc, journal, submitter, mandates, deep, &mut open)
+            .await?;
         for batch in mandates.chunks(self.per_batch) {
             self.follow_many(submitter, tracker, batch).await?;
         }
-        for (id, signed) in intents {
-            if let Some(flight) = self.intent(journal, submitter, id, &signed).await? {
-                tracker.track(flight);
-            }
-        }
-        Ok(())
+        open.map_or(Ok(()), |error| Err(error.into()))
     }
 
     async fn refuse_early(
-        &self,
+        &mut self,
         rpc: &dyn Rpc,
         journal: &Journal,
         submitter: &Submitter,
         mandates: Vec<Ready>,
+        deep: u64,
+        open: &mut Option<RpcError>,
     ) -> Result<Vec<Ready>, SubmitError> {
         if mandates.is_empty() {
             return Ok(mandates);
@@ -190,19 +219,78 @@ impl Relay {
         let estimates: Vec<_> = asked.buffered(ESTIMATES).collect().await;
         let mut good = Vec::with_capacity(mandates.len());
         for (mut ready, estimate) in mandates.into_iter().zip(estimates) {
-            match estimate? {
-                Ok(gas) => {
+            let id = ready.id;
+            let settled = match estimate {
+                Ok(Ok(gas)) => {
                     ready.gas = gas;
                     good.push(ready);
+                    Ok(())
                 }
-                Err(revert) => {
-                    let reason = reverts::detail(&revert);
-                    info!(id = %ready.id, follower = %ready.signed.mandate.follower, reason, "mandate refused");
-                    journal.reject(ready.id, &reverts::code(&revert), &reason).await?;
-                }
+                Ok(Err(revert)) => self.refused(rpc, journal, &ready, &revert, deep).await,
+                Err(error) => Err(error.into()),
+            };
+            if unless_unanswered(settled, open)?.is_some() {
+                self.open.remove(&id);
+            } else {
+                let wait = Wait::longer(self.open.get(&id), OPEN_FIRST, OPEN_MOST);
+                self.open.insert(id, wait);
             }
         }
         Ok(good)
+    }
+
+    /// What the chain would refuse: it is in a block already, or it is refused.
+    async fn refused(
+        &self,
+        rpc: &dyn Rpc,
+        journal: &Journal,
+        ready: &Ready,
+        revert: &Revert,
+        deep: u64,
+    ) -> Result<(), SubmitError> {
+        let (id, mandate) = (ready.id, &ready.signed.mandate);
+        let code = reverts::code(revert);
+        if code == SPENT {
+            let head = rpc.head().await?.number;
+            if let Some(done) = done::find(rpc, self.engine, self.birth, head, mandate).await? {
+                // Not deep yet: what a reorganisation takes back would never be sent again. The next look asks again.
+                if head.saturating_add(1) >= done.block.saturating_add(deep) {
+                    info!(%id, follower = %mandate.follower, block = done.block, "followed already");
+                    journal.done(id, done.transaction, done.block).await?;
+                }
+                return Ok(());
+            }
+        }
+        let reason = reverts::detail(revert);
+        info!(%id, follower = %mandate.follower, reason, "mandate refused");
+        Ok(journal.reject(id, &code, &reason).await?)
+    }
+
+    /// What became of the items a mined job carried, in call order.
+    ///
+    /// # Errors
+    /// When the chain cannot be asked whether somebody else carried one before.
+    pub(crate) async fn outcomes(
+        &self,
+        rpc: &dyn Rpc,
+        items: &[Queued],
+        receipt: &Receipt,
+    ) -> Result<Vec<(B256, RelayOutcome)>, RpcError> {
+        let mut outcomes = outcomes(items, receipt);
+        for (item, (_, outcome)) in items.iter().zip(&mut outcomes) {
+            let spent = matches!(outcome, RelayOutcome::Rejected { code, .. } if code == SPENT);
+            let Some(Parsed::Mandate(signed)) = parse(item).filter(|_| spent) else {
+                continue;
+            };
+            let (birth, block) = (self.birth, receipt.block);
+            if let Some(done) = done::find(rpc, self.engine, birth, block, &signed.mandate).await? {
+                *outcome = RelayOutcome::Done {
+                    transaction: done.transaction,
+                    block: done.block,
+                };
+            }
+        }
+        Ok(outcomes)
     }
 
     async fn follow_many(
@@ -295,6 +383,32 @@ impl Relay {
     }
 }
 
+/// Keeps what one item left open, and lets the others go on.
+fn unless_unanswered<T>(
+    result: Result<T, SubmitError>,
+    open: &mut Option<RpcError>,
+) -> Result<Option<T>, SubmitError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(SubmitError::Rpc(error)) => {
+            warn!(%error, "left open about one item: it stays queued, the others go on");
+            metrics::counter!("keeper_relays_open_total").increment(1);
+            open.get_or_insert(error);
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The vaults that mandates name: somebody comes.
+pub(crate) fn vaults(queued: &[Queued]) -> BTreeSet<Address> {
+    let mandates = queued.iter().filter_map(|item| match parse(item) {
+        Some(Parsed::Mandate(signed)) => Some(signed.mandate.strategy),
+        _ => None,
+    });
+    mandates.collect()
+}
+
 enum Parsed {
     Mandate(Box<SignedMandate>),
     Intent(SignedIntent),
@@ -310,8 +424,8 @@ fn parse(item: &Queued) -> Option<Parsed> {
     }
 }
 
-/// What became of the items a mined job carried, in call order.
-pub(crate) fn outcomes(items: &[Queued], receipt: &Receipt) -> Vec<(B256, RelayOutcome)> {
+/// What became of the items a mined job carried, in call order, as its receipt tells.
+fn outcomes(items: &[Queued], receipt: &Receipt) -> Vec<(B256, RelayOutcome)> {
     let reverted = || RelayOutcome::Rejected {
         code: "reverted".into(),
         detail: "the transaction was included and reverted; nothing was moved".into(),

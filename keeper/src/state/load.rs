@@ -1,8 +1,8 @@
 //! Reads the book from the chain by views, many in one round trip.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use alloy::primitives::{Address, U256};
+use alloy::primitives::{Address, B256, Bytes, U256};
 use lockstep_contracts::bindings::{ILiquidator, IMasterRegistry, IMirrorEngine, IStrategyVault, IVenue};
 use lockstep_contracts::deployment::Deployment;
 use lockstep_contracts::units::{Size, Usdc, Wad};
@@ -12,7 +12,7 @@ use super::{
     Account, AccountIndex, Book, Market, MarketIndex, Position, Sizing, Status, Strategy, StrategyId, Terms,
     Vault,
 };
-use crate::chain::{Rpc, RpcError, views};
+use crate::chain::{Answer, Call, Rpc, RpcError, views};
 
 /// Blocks per `eth_getLogs` request.
 pub const LOG_RANGE: u64 = 5_000;
@@ -45,42 +45,116 @@ pub async fn strategy(
     book: &mut Book,
     id: StrategyId,
 ) -> Result<(), RpcError> {
+    let mut failed = strategies(rpc, deployment, book, &[id]).await;
+    failed.remove(&id).map_or(Ok(()), Err)
+}
+
+/// The same for many, in a number of round trips that hardly depends on how many. Gives those it could not read.
+pub async fn strategies(
+    rpc: &dyn Rpc,
+    deployment: &Deployment,
+    book: &mut Book,
+    ids: &[StrategyId],
+) -> BTreeMap<StrategyId, RpcError> {
     let registry = deployment.registry;
-    let record = views::must(
-        rpc,
-        registry,
-        IMasterRegistry::strategyCall {
-            strategyId: U256::from(id),
-        },
-    )
-    .await?;
-    let terms = views::must(
-        rpc,
-        registry,
-        IMasterRegistry::termsOfCall {
-            strategyId: U256::from(id),
-        },
-    )
-    .await?;
-    let listings: Vec<_> = record
-        .markets
+    let asked: Vec<_> = ids
         .iter()
-        .map(|listing| {
-            (
-                registry,
-                IMasterRegistry::listingCall {
-                    venue: record.venue,
-                    listingId: *listing,
-                },
-            )
+        .map(|id| {
+            let call = IMasterRegistry::strategyCall {
+                strategyId: U256::from(*id),
+            };
+            (registry, call)
         })
         .collect();
+    let records = views::each(rpc, &asked).await;
+    let asked: Vec<_> = ids
+        .iter()
+        .map(|id| {
+            let call = IMasterRegistry::termsOfCall {
+                strategyId: U256::from(*id),
+            };
+            (registry, call)
+        })
+        .collect();
+    let terms = views::each(rpc, &asked).await;
+    let listings = listings(rpc, registry, records.iter().flatten()).await;
+    let margins = margins(rpc, book, records.iter().flatten()).await;
+    let mut failed = BTreeMap::new();
+    for ((id, record), terms) in ids.iter().zip(records).zip(terms) {
+        let read = record.and_then(|record| put(book, *id, record, terms?, &listings, &margins));
+        if let Err(error) = read {
+            failed.insert(*id, error);
+        }
+    }
+    failed
+}
+
+/// Every listing that these strategies trade, once.
+async fn listings<'a>(
+    rpc: &dyn Rpc,
+    registry: Address,
+    records: impl Iterator<Item = &'a IMasterRegistry::Strategy>,
+) -> Listings {
+    let keys: BTreeSet<(Address, u16)> = records
+        .flat_map(|record| record.markets.iter().map(|listing| (record.venue, *listing)))
+        .collect();
+    let asked: Vec<_> = keys
+        .iter()
+        .map(|(venue, listing)| {
+            let call = IMasterRegistry::listingCall {
+                venue: *venue,
+                listingId: *listing,
+            };
+            (registry, call)
+        })
+        .collect();
+    keys.into_iter().zip(views::each(rpc, &asked).await).collect()
+}
+
+/// The maintenance margin of every venue not known yet, once.
+async fn margins<'a>(
+    rpc: &dyn Rpc,
+    book: &Book,
+    records: impl Iterator<Item = &'a IMasterRegistry::Strategy>,
+) -> Margins {
+    let venues: BTreeSet<Address> = records
+        .map(|record| record.venue)
+        .filter(|venue| !book.maintenance_bps.contains_key(venue))
+        .collect();
+    let asked: Vec<_> = venues
+        .iter()
+        .map(|venue| (*venue, IVenue::marginRequirementsBpsCall {}))
+        .collect();
+    let answers = views::each(rpc, &asked).await.into_iter();
+    venues
+        .into_iter()
+        .zip(answers.map(|answer| answer?.maintenanceBps.try_into().map_err(|_| UNREADABLE)))
+        .collect()
+}
+
+type Listings = BTreeMap<(Address, u16), Result<IMasterRegistry::Market, RpcError>>;
+type Margins = BTreeMap<Address, Result<u64, RpcError>>;
+
+/// Writes what was read of a strategy into the book, or nothing of it.
+fn put(
+    book: &mut Book,
+    id: StrategyId,
+    record: IMasterRegistry::Strategy,
+    terms: lockstep_contracts::bindings::IMasterRegistry::Terms,
+    listings: &Listings,
+    margins: &Margins,
+) -> Result<(), RpcError> {
+    const UNLISTED: RpcError = RpcError::Unreadable { what: "listing" };
     let mut markets = Vec::new();
-    for listing in views::many(rpc, &listings).await? {
-        let listing = listing.map_err(|_| RpcError::Unreadable { what: "listing" })?;
+    for listing in &record.markets {
+        let listing = match listings.get(&(record.venue, *listing)) {
+            Some(Ok(listing)) => listing,
+            Some(Err(error)) => return Err(error.clone()),
+            None => return Err(UNLISTED),
+        };
         markets.push(Market {
             venue_market: listing.venueMarket,
-            symbol: listing.symbol,
+            symbol: listing.symbol.clone(),
             leverage: None,
             traded_at: 0,
             trades: 0,
@@ -92,16 +166,15 @@ pub async fn strategy(
             *market = known.clone();
         }
     }
+    if let Some(margin) = margins.get(&record.venue) {
+        book.maintenance_bps.insert(record.venue, margin.clone()?);
+    }
     for vault in &record.vaults {
         let entry = book.vaults.entry(*vault).or_insert_with(|| Vault {
             stale: true,
             ..Vault::default()
         });
         entry.strategy = id;
-    }
-    if let std::collections::hash_map::Entry::Vacant(entry) = book.maintenance_bps.entry(record.venue) {
-        let margins = views::must(rpc, record.venue, IVenue::marginRequirementsBpsCall {}).await?;
-        entry.insert(margins.maintenanceBps.try_into().map_err(|_| UNREADABLE)?);
     }
     book.strategies.insert(
         id,
@@ -122,6 +195,34 @@ pub async fn strategy(
         },
     );
     Ok(())
+}
+
+/// Asks vaults nobody is known to be in for their number of accounts, many in one round trip. That is all an empty one
+/// costs: it is not asked again until somebody comes. Gives the vaults that have accounts, and those without an answer.
+pub async fn counts(
+    rpc: &dyn Rpc,
+    book: &mut Book,
+    vaults: &[Address],
+) -> (Vec<Address>, BTreeMap<Address, RpcError>) {
+    let asked: Vec<_> = vaults
+        .iter()
+        .map(|vault| (*vault, IStrategyVault::accountCountCall {}))
+        .collect();
+    let (mut settled, mut failed) = (Vec::new(), BTreeMap::new());
+    for (vault, count) in vaults.iter().zip(views::each(rpc, &asked).await) {
+        match count {
+            Ok(0) => {
+                if let Some(cached) = book.vaults.get_mut(vault) {
+                    cached.stale = false;
+                }
+            }
+            Ok(_) => settled.push(*vault),
+            Err(error) => {
+                failed.insert(*vault, error);
+            }
+        }
+    }
+    (settled, failed)
 }
 
 /// Reads what is stale or dirty in a vault: market totals, new accounts, changed accounts.
@@ -266,24 +367,51 @@ fn position_of(view: &IStrategyVault::PositionView) -> Result<Position, RpcError
     })
 }
 
-/// Reads index prices, master leverage and the breaker, in one round trip.
+/// What a look asks about the markets.
+enum Asked {
+    Price(Address, B256),
+    Leverage(StrategyId, MarketIndex),
+    Stored(StrategyId, MarketIndex),
+    Breaker,
+}
+
+/// Reads index prices, master leverage and the breaker of every strategy that is awake, in one round trip. Gives the
+/// strategies that something was left open about; what was known of it before counts no more.
 ///
 /// # Errors
-/// When the endpoint does not answer.
-pub async fn market_state(rpc: &dyn Rpc, deployment: &Deployment, book: &mut Book) -> Result<(), RpcError> {
-    enum Asked {
-        Price(Address, alloy::primitives::B256),
-        Leverage(StrategyId, MarketIndex),
-        Stored(StrategyId, MarketIndex),
-        Breaker,
+/// When no question at all was answered.
+pub async fn market_state(
+    rpc: &dyn Rpc,
+    deployment: &Deployment,
+    book: &mut Book,
+) -> Result<BTreeMap<StrategyId, RpcError>, RpcError> {
+    let (asked, calls) = questions(deployment, book);
+    let answers = rpc.each(&calls).await;
+    if let Some(Err(error)) = answers.first()
+        && answers.iter().all(Result::is_err)
+    {
+        return Err(error.clone());
     }
+    forget_sleepers(book, &asked);
+    let mut failed = BTreeMap::new();
+    for (asked, answer) in asked.into_iter().zip(answers) {
+        if let Err(error) = take(book, &asked, answer) {
+            for id in concerned(book, &asked) {
+                failed.insert(id, error.clone());
+            }
+        }
+    }
+    Ok(failed)
+}
+
+fn questions(deployment: &Deployment, book: &Book) -> (Vec<Asked>, Vec<Call>) {
     let mut asked = vec![Asked::Breaker];
     let mut calls = vec![views::encode(
         deployment.liquidator,
         &ILiquidator::breakerActiveCall {},
     )];
     let mut priced = BTreeSet::new();
-    for strategy in book.strategies.values() {
+    for strategy in book.awake() {
         for (index, market) in strategy.markets.iter().enumerate() {
             let Ok(index) = MarketIndex::try_from(index) else {
                 continue;
@@ -312,42 +440,88 @@ pub async fn market_state(rpc: &dyn Rpc, deployment: &Deployment, book: &mut Boo
             }
         }
     }
-    let answers = rpc.calls(&calls).await?;
-    for (asked, answer) in asked.into_iter().zip(answers) {
+    (asked, calls)
+}
+
+/// What is not asked any more is not known any more: who wakes up again is not moved to an old state.
+fn forget_sleepers(book: &mut Book, asked: &[Asked]) {
+    let mut prices = HashSet::new();
+    let mut awake = HashSet::new();
+    for asked in asked {
         match asked {
-            Asked::Breaker => {
-                if let Ok(active) = views::decode::<ILiquidator::breakerActiveCall>(answer)? {
-                    book.breaker = active;
-                }
-            }
             Asked::Price(venue, market) => {
-                match views::decode::<IVenue::indexPriceCall>(answer)? {
-                    Ok(price) => {
-                        let price = Wad::try_from_u256(price.price).map_err(|_| UNREADABLE)?;
-                        book.prices.insert((venue, market), price);
-                    }
-                    // Stale, absurd or sequencer down: there is no price, and nothing is planned without one.
-                    Err(_) => {
-                        book.prices.remove(&(venue, market));
-                    }
-                }
+                prices.insert((*venue, *market));
             }
-            Asked::Leverage(id, index) => {
-                let read = match views::decode::<IVenue::leverageOfCall>(answer)? {
-                    Ok(read) => Wad::try_from_i256(read.leverage).ok(),
-                    Err(_) => None,
-                };
-                set_leverage(book, id, index, read, None);
+            Asked::Leverage(id, _) | Asked::Stored(id, _) => {
+                awake.insert(*id);
             }
-            Asked::Stored(id, index) => {
-                if let Ok(stored) = views::decode::<IMirrorEngine::signalOfCall>(answer)? {
-                    let leverage = (stored.sequence > 0)
-                        .then(|| Wad::try_from_i256(stored.leverage).ok())
-                        .flatten();
-                    set_leverage(book, id, index, leverage, Some(stored.sequence));
-                }
+            Asked::Breaker => {}
+        }
+    }
+    book.prices.retain(|key, _| prices.contains(key));
+    for strategy in book.strategies.values_mut() {
+        if !awake.contains(&strategy.id) {
+            strategy
+                .markets
+                .iter_mut()
+                .for_each(|market| market.leverage = None);
+        }
+    }
+}
+
+/// The strategies that a question is about: all that trade a market, for its price.
+fn concerned(book: &Book, asked: &Asked) -> Vec<StrategyId> {
+    match asked {
+        Asked::Leverage(id, _) | Asked::Stored(id, _) => vec![*id],
+        Asked::Price(venue, market) => {
+            let trades = |strategy: &&Strategy| {
+                strategy.venue == *venue && strategy.markets.iter().any(|m| m.venue_market == *market)
+            };
+            book.awake().filter(trades).map(|strategy| strategy.id).collect()
+        }
+        Asked::Breaker => book.awake().map(|strategy| strategy.id).collect(),
+    }
+}
+
+/// Writes an answer down. Without one the price or the leverage is unknown, and nothing is planned without it.
+fn take(book: &mut Book, asked: &Asked, answer: Result<Answer<Bytes>, RpcError>) -> Result<(), RpcError> {
+    match asked {
+        Asked::Breaker => {
+            // Without an answer the last one counts: the chain itself cuts what the breaker forbids.
+            if let Ok(active) = views::decode::<ILiquidator::breakerActiveCall>(answer?)? {
+                book.breaker = active;
             }
         }
+        Asked::Price(venue, market) => {
+            book.prices.remove(&(*venue, *market));
+            // Stale, absurd or sequencer down: there is no price.
+            if let Ok(price) = views::decode::<IVenue::indexPriceCall>(answer?)? {
+                let price = Wad::try_from_u256(price.price).map_err(|_| UNREADABLE)?;
+                book.prices.insert((*venue, *market), price);
+            }
+        }
+        Asked::Leverage(id, index) => {
+            let read = answer.and_then(views::decode::<IVenue::leverageOfCall>);
+            let known = match &read {
+                Ok(Ok(read)) => Wad::try_from_i256(read.leverage).ok(),
+                _ => None,
+            };
+            set_leverage(book, *id, *index, known, None);
+            read?.ok();
+        }
+        Asked::Stored(id, index) => match answer.and_then(views::decode::<IMirrorEngine::signalOfCall>) {
+            Ok(Ok(stored)) => {
+                let leverage = (stored.sequence > 0)
+                    .then(|| Wad::try_from_i256(stored.leverage).ok())
+                    .flatten();
+                set_leverage(book, *id, *index, leverage, Some(stored.sequence));
+            }
+            Ok(Err(_)) => {}
+            Err(error) => {
+                set_leverage(book, *id, *index, None, None);
+                return Err(error);
+            }
+        },
     }
     Ok(())
 }

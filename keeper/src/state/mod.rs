@@ -5,7 +5,7 @@
 pub mod load;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use alloy::primitives::{Address, B256, U256};
 use lockstep_contracts::units::{Size, Usdc, Wad};
@@ -104,6 +104,27 @@ pub struct Vault {
     pub stale: bool,
     /// Block time of the newest NAV point, unix seconds.
     pub last_nav: u64,
+    /// When somebody was last seen to come: kept awake for a while though no account is known yet.
+    pub expected: Option<Instant>,
+}
+
+/// How long a vault that somebody is expected in is looked at without an account. An endpoint that lags shows none at
+/// first, and the account would never be asked for again.
+pub const EXPECTED: Duration = Duration::from_secs(10 * 60);
+
+impl Vault {
+    /// Whether there is, or soon will be, somebody to move. Anyone may register strategies by the thousand: a vault
+    /// without accounts is not looked at until a follower appears.
+    #[must_use]
+    pub fn is_awake(&self) -> bool {
+        !self.accounts.is_empty() || self.expected.is_some_and(|since| since.elapsed() < EXPECTED)
+    }
+
+    /// Somebody comes: read again, and looked at from now on.
+    pub fn wake(&mut self) {
+        self.stale = true;
+        self.expected = Some(Instant::now());
+    }
 }
 
 /// Life of an account, as `Status` in `LockstepTypes.sol`.
@@ -280,13 +301,32 @@ impl Book {
         Some(most.saturating_sub(open))
     }
 
-    /// On-chain masters and the (strategy, market) pairs each one's trades in `venue_market` move.
+    /// Whether one of a strategy's vaults is awake.
     #[must_use]
-    pub fn sources(&self) -> BTreeSet<Address> {
+    pub fn is_awake(&self, strategy: &Strategy) -> bool {
+        let awake = |vault| self.vaults.get(vault).is_some_and(Vault::is_awake);
+        strategy.vaults.iter().any(awake)
+    }
+
+    /// Strategies with somebody to move: all that a look asks the chain about.
+    pub fn awake(&self) -> impl Iterator<Item = &Strategy> {
         self.strategies
             .values()
-            .filter_map(|strategy| strategy.source)
-            .collect()
+            .filter(|strategy| self.is_awake(strategy))
+    }
+
+    /// Vaults with somebody to move.
+    pub fn awake_vaults(&self) -> impl Iterator<Item = Address> {
+        self.vaults
+            .iter()
+            .filter(|(_, vault)| vault.is_awake())
+            .map(|(address, _)| *address)
+    }
+
+    /// On-chain masters whose trades move somebody.
+    #[must_use]
+    pub fn sources(&self) -> BTreeSet<Address> {
+        self.awake().filter_map(|strategy| strategy.source).collect()
     }
 
     /// A master traded: every strategy that follows `source` in `venue_market` has a new state to read.
@@ -298,10 +338,12 @@ impl Book {
         at_ms: u64,
     ) -> Vec<(StrategyId, MarketIndex)> {
         let mut concerned = Vec::new();
+        let vaults = &self.vaults;
+        let awake = |vault: &Address| vaults.get(vault).is_some_and(Vault::is_awake);
         for strategy in self
             .strategies
             .values_mut()
-            .filter(|strategy| strategy.source == Some(source))
+            .filter(|strategy| strategy.source == Some(source) && strategy.vaults.iter().any(awake))
         {
             // A trade in one market changes the master's equity, and so the leverage in every market; the one traded
             // comes first.

@@ -38,13 +38,13 @@ pub enum ProofPath {
 
 /// Waits that double from one failure to the next.
 #[derive(Debug, Clone, Copy)]
-struct Wait {
+pub(crate) struct Wait {
     until: Instant,
     failures: u32,
 }
 
 impl Wait {
-    fn longer(before: Option<&Self>, first: Duration, most: Duration) -> Self {
+    pub(crate) fn longer(before: Option<&Self>, first: Duration, most: Duration) -> Self {
         let failures = before.map_or(0, |wait| wait.failures.saturating_add(1));
         Self {
             until: Instant::now() + first.saturating_mul(1 << failures.min(16)).min(most),
@@ -52,7 +52,7 @@ impl Wait {
         }
     }
 
-    fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         Instant::now() >= self.until
     }
 }

@@ -4,11 +4,17 @@ use std::path::Path;
 use std::process::ExitStatus;
 
 use alloy::providers::Provider as _;
+use anyhow::Context as _;
 use lockstep_contracts::bindings::IStrategyVault;
+use lockstep_contracts::digest::Domains;
+use lockstep_contracts::relay::RelayState;
+use lockstep_devnet::chain::TRANSACTION_GAS_LIMIT;
+use lockstep_devnet::followers::follow_call;
 use lockstep_devnet::process::{Program, eventually};
 use lockstep_devnet::stack::{Master, PATIENCE, Stack};
+use lockstep_keeper::journal::Journal;
 
-use crate::common::{ETH, follow, keeper_with, looked_again};
+use crate::common::{ETH, follow, keeper_with, looked_again, settled};
 
 /// The same program, that can write no file beyond so many bytes and is told so instead of being killed: what a quota
 /// does, and as near to a full disk as one comes without being root.
@@ -113,4 +119,43 @@ async fn a_damaged_journal_is_named_and_nothing_is_sent() -> anyhow::Result<()> 
     .await?;
     assert_eq!(sent(&stack).await?, before + 1);
     Ok(())
+}
+
+/// A job that could never be mined queues what it carried again, and somebody else may have carried that meanwhile.
+#[tokio::test]
+async fn a_queued_follow_that_somebody_else_carried_is_done_and_not_refused() -> anyhow::Result<()> {
+    let mut stack = keeper_with("").await?;
+    let master = stack.master(0).await?;
+    looked_again(&stack, 1).await?;
+    stack.kill_keeper().await?;
+    let follower = stack.follower(1)?;
+    let mandate = stack.mandate(&follower, &master, 1_000);
+    let signed = stack.sign_funded(&follower, mandate).await?;
+    let id = Domains::from(&stack.deployment).mandate(&signed);
+    let journal = Journal::open(&stack.services.keeper_database(), false).await?;
+    journal
+        .accept(id, "mandate", &serde_json::to_string(&signed)?)
+        .await?;
+    journal.close().await;
+    let receipt = stack
+        .chain
+        .execute(
+            &stack.owner,
+            stack.deployment.engine,
+            &follow_call(&signed),
+            TRANSACTION_GAS_LIMIT,
+        )
+        .await?;
+    stack.start_keeper()?;
+    let done = RelayState::Included {
+        transaction: receipt.transaction_hash,
+        block: receipt.block_number.context("a receipt without a block")?,
+    };
+    assert_eq!(settled(&stack, id).await?, done);
+    // And the account is moved with its master like any other.
+    master.trade(&stack, ETH, 20_000).await?;
+    eventually("the follower to be moved", PATIENCE, async || {
+        Ok((size(&stack, &master, 1).await? != 0).then_some(()))
+    })
+    .await
 }

@@ -16,6 +16,7 @@
 //! | [`stack`] | all of it, for tests |
 //! | [`proxy`] | a JSON-RPC proxy that misbehaves on purpose |
 //! | [`check`] | whether everyone who should have been moved was, and the indexer agrees with the chain |
+//! | [`signals`] | Ctrl-C, once and twice |
 //! | [`bench`] | gas and latency figures |
 
 pub mod bench;
@@ -32,6 +33,7 @@ pub mod random;
 pub mod relay;
 pub mod services;
 pub mod setup;
+pub mod signals;
 pub mod stack;
 pub mod up;
 pub mod venue;

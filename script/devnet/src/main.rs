@@ -6,8 +6,10 @@ use clap::{Parser, Subcommand};
 use lockstep_devnet::bench;
 use lockstep_devnet::genesis::Genesis;
 use lockstep_devnet::layout::Layout;
+use lockstep_devnet::signals::Signals;
 use lockstep_devnet::up::{UpOptions, up};
-use lockstep_service::{logs, shutdown};
+use lockstep_service::logs;
+use tokio_util::sync::CancellationToken;
 
 /// A whole Lockstep on one machine.
 #[derive(Debug, Parser)]
@@ -51,19 +53,28 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Arguments::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+    let arguments = Arguments::parse();
+    let signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => return failure(&error.into()),
+    };
+    let work = async {
+        match run(arguments, signals.stop.clone()).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => failure(&error),
         }
-    }
+    };
+    signals.or_at_once(work).await
 }
 
-async fn run(arguments: Arguments) -> anyhow::Result<()> {
+fn failure(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}");
+    ExitCode::FAILURE
+}
+
+async fn run(arguments: Arguments, stop: CancellationToken) -> anyhow::Result<()> {
     logs::init(logs::Format::Pretty, "info")?;
     let layout = Layout::find()?;
-    let stop = shutdown::on_signal()?;
     match arguments.command {
         Command::Up {
             fresh,

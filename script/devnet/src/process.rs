@@ -6,7 +6,7 @@ use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -16,6 +16,12 @@ use tokio_util::sync::CancellationToken;
 
 /// How long a process may take to stop before it is killed.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How long a killed process may take to be gone.
+const KILLED_WITHIN: Duration = Duration::from_secs(5);
+
+/// The children of this process that run now: whoever has to end them at once need not know who started them.
+static RUNNING: Mutex<Vec<Running>> = Mutex::new(Vec::new());
 
 /// Where ports are looked for: below the range from which systems choose ports for outgoing connections (Linux from
 /// 32768, others from 49152), so that none of those can take a port between two starts of the program it is for.
@@ -49,10 +55,7 @@ pub fn free_port() -> std::io::Result<u16> {
             Err(TryLockError::Error(error)) => return Err(error),
         }
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            RESERVED
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(reservation);
+            locked(&RESERVED).push(reservation);
             return Ok(port);
         }
     }
@@ -60,6 +63,10 @@ pub fn free_port() -> std::io::Result<u16> {
         ErrorKind::AddrInUse,
         format!("no free port between {} and {}", PORTS.start, PORTS.end),
     ))
+}
+
+fn locked<T>(list: &Mutex<T>) -> MutexGuard<'_, T> {
+    list.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What to run.
@@ -151,13 +158,26 @@ impl Program {
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("cannot start {} ({})", self.name, self.path.display()))?;
-        if let (Some(path), Some(pid)) = (&self.pid_file, child.id()) {
-            std::fs::write(path, pid.to_string())?;
-        }
-        Ok(Process {
+        // From here on a failure ends it again: it is dropped.
+        let process = Process {
             program: self.clone(),
+            pid: child.id().unwrap_or_default(),
             child,
-        })
+        };
+        locked(&RUNNING).push(Running {
+            pid: process.pid,
+            program: self.clone(),
+        });
+        if let Some(path) = &self.pid_file {
+            std::fs::write(path, process.pid.to_string())?;
+        }
+        Ok(process)
+    }
+
+    fn forget(&self) {
+        if let Some(path) = &self.pid_file {
+            let _ = std::fs::remove_file(path);
+        }
     }
 
     /// The last lines of its log.
@@ -188,7 +208,14 @@ fn tail(path: &Path, count: usize) -> std::io::Result<String> {
 #[derive(Debug)]
 pub struct Process {
     program: Program,
+    pid: u32,
     child: Child,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        locked(&RUNNING).retain(|running| running.pid != self.pid);
+    }
 }
 
 impl Process {
@@ -259,10 +286,56 @@ impl Process {
     }
 
     fn forget(&self) {
-        if let Some(path) = &self.program.pid_file {
-            let _ = std::fs::remove_file(path);
+        self.program.forget();
+    }
+}
+
+/// A child that ran when [`running`] was asked.
+#[derive(Debug, Clone)]
+pub struct Running {
+    pid: u32,
+    program: Program,
+}
+
+impl Running {
+    /// Its short name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.program.name
+    }
+
+    /// Whether it is still there, and not something else under its number.
+    async fn is_there(&self) -> bool {
+        self.pid != 0 && runs(self.pid, &self.program).await
+    }
+}
+
+/// The children of this process that run now.
+#[must_use]
+pub fn running() -> Vec<Running> {
+    locked(&RUNNING).clone()
+}
+
+/// SIGKILL to each, then waits until all are gone. They need not be children any more.
+///
+/// # Errors
+/// When one is still there after a while: which.
+pub async fn kill_all(left: &[Running]) -> anyhow::Result<()> {
+    for one in left {
+        if one.is_there().await {
+            // It may end by itself in this very moment.
+            let _ = signal(one.pid, "KILL").await;
         }
     }
+    for one in left {
+        let what = format!("{} (process {}) to be gone", one.name(), one.pid);
+        eventually(&what, KILLED_WITHIN, async || {
+            Ok((!one.is_there().await).then_some(()))
+        })
+        .await?;
+        one.program.forget();
+    }
+    Ok(())
 }
 
 async fn signal(pid: u32, name: &str) -> anyhow::Result<()> {
@@ -291,17 +364,7 @@ pub async fn stop_left_over(program: &Program) -> anyhow::Result<()> {
         return Ok(());
     };
     let pid: u32 = text.trim().parse().unwrap_or(0);
-    let executable = program
-        .path
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default();
-    // The number may belong to something else by now.
-    if pid != 0
-        && command_line(pid)
-            .await
-            .is_some_and(|line| line.contains(&executable))
-    {
+    if pid != 0 && runs(pid, program).await {
         tracing::info!(
             process = program.name,
             pid,
@@ -319,6 +382,18 @@ pub async fn stop_left_over(program: &Program) -> anyhow::Result<()> {
     }
     let _ = std::fs::remove_file(path);
     Ok(())
+}
+
+/// Whether this number is of a process that runs the program: it may belong to something else by now.
+async fn runs(pid: u32, program: &Program) -> bool {
+    let executable = program
+        .path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    command_line(pid)
+        .await
+        .is_some_and(|line| line.contains(&executable))
 }
 
 async fn command_line(pid: u32) -> Option<String> {
@@ -422,11 +497,42 @@ where
 
 #[cfg(test)]
 mod tests {
-    use super::free_port;
+    use super::{Program, command_line, free_port, kill_all, running};
 
     #[test]
     fn a_port_is_not_given_twice_even_while_nobody_listens_on_it() {
         let ports: std::collections::HashSet<u16> = (0..50).map(|_| free_port().unwrap()).collect();
         assert_eq!(ports.len(), 50);
+    }
+
+    #[tokio::test]
+    async fn children_that_do_not_want_to_stop_are_killed_and_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut children = Vec::new();
+        for name in ["one", "two"] {
+            let mut program = Program::new(
+                name,
+                "sh".into(),
+                directory.path(),
+                directory.path().join(format!("{name}.log")),
+            )
+            .arguments(["-c", "trap '' TERM INT; echo ready; while :; do sleep 1; done"]);
+            program.pid_file = Some(directory.path().join(name));
+            program.own_group = true;
+            children.push(program.start().unwrap());
+        }
+        let ours: Vec<u32> = children.iter().map(|child| child.pid).collect();
+        let left: Vec<_> = running()
+            .into_iter()
+            .filter(|one| ours.contains(&one.pid))
+            .collect();
+        assert_eq!(left.len(), 2);
+        kill_all(&left).await.unwrap();
+        for (child, name) in children.iter().zip(["one", "two"]) {
+            assert_eq!(command_line(child.pid).await, None);
+            assert!(!directory.path().join(name).exists(), "the pid file of {name}");
+        }
+        drop(children);
+        assert!(running().iter().all(|one| !ours.contains(&one.pid)));
     }
 }

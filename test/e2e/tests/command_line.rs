@@ -1,6 +1,7 @@
 //! What a person at a terminal meets first.
 
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use alloy::primitives::B256;
 use anyhow::Context as _;
@@ -188,6 +189,107 @@ async fn a_keeper_that_never_reached_an_endpoint_says_which() -> anyhow::Result<
     assert!(last.contains("check `rpc.urls`"), "{said}");
     assert!(last.contains(&format!("because: 127.0.0.1:{port}")), "{said}");
     assert!(!said.contains("s3cr3t") && !last.contains("backtrace"), "{said}");
+    Ok(())
+}
+
+/// `up` with files for its output, and an end for everything it has started however the test ends.
+struct Up {
+    child: std::process::Child,
+    directory: tempfile::TempDir,
+}
+
+impl Up {
+    fn start() -> anyhow::Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let port = free_port()?.to_string();
+        let out = std::fs::File::create(directory.path().join("out"))?;
+        let child = Command::new(Layout::find()?.program("lockstep-devnet")?)
+            .args(["up", "--followers", "0", "--port", &port])
+            .env("LOCKSTEP_STATE", directory.path().join("state"))
+            .stdout(out.try_clone()?)
+            .stderr(out)
+            .spawn()?;
+        Ok(Self { child, directory })
+    }
+
+    /// What it has said so far.
+    fn said(&self) -> anyhow::Result<String> {
+        Ok(std::fs::read_to_string(self.directory.path().join("out"))?)
+    }
+
+    async fn says(&self, words: &str) -> anyhow::Result<()> {
+        eventually(words, PATIENCE, async || {
+            Ok(self.said()?.contains(words).then_some(()))
+        })
+        .await
+        .with_context(|| self.said().unwrap_or_default())
+    }
+
+    /// The process numbers it has written down, by name.
+    fn children(&self) -> anyhow::Result<Vec<(String, u32)>> {
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(self.directory.path().join("state/run"))? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().replace(".pid", "");
+            found.push((name, std::fs::read_to_string(entry.path())?.trim().parse()?));
+        }
+        found.sort();
+        Ok(found)
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        for (_, pid) in self.children().unwrap_or_default() {
+            let _ = send("KILL", pid);
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Whether there was such a process.
+fn send(signal: &str, pid: u32) -> anyhow::Result<bool> {
+    let status = Command::new("sh")
+        .args(["-c", "kill -s \"$0\" \"$1\"", signal, &pid.to_string()])
+        .stderr(std::process::Stdio::null())
+        .status()?;
+    Ok(status.success())
+}
+
+#[tokio::test]
+async fn a_second_ctrl_c_leaves_nothing_of_the_local_stack_behind() -> anyhow::Result<()> {
+    let mut up = Up::start()?;
+    up.says("Lockstep is running").await?;
+    let children = up.children()?;
+    let names: Vec<_> = children.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["api", "chain", "indexer", "keeper"]);
+    // One that does not stop when it is asked to: the first Ctrl-C waits for it.
+    let (_, keeper) = children.last().context("the keeper")?;
+    assert!(send("STOP", *keeper)?);
+    assert!(send("INT", up.child.id())?);
+    up.says("Stopping API, keeper and indexer").await?;
+    assert_eq!(up.child.try_wait()?, None, "{}", up.said()?);
+
+    assert!(send("INT", up.child.id())?);
+    let asked = std::time::Instant::now();
+    let status = eventually("up to end", PATIENCE, async || Ok(up.child.try_wait()?)).await?;
+    assert!(
+        asked.elapsed() < Duration::from_secs(8),
+        "it waited for the keeper"
+    );
+    let said = up.said()?;
+    assert_eq!(status.code(), Some(130), "{said}");
+    let told: Vec<_> = said.lines().filter(|line| line.contains("at once:")).collect();
+    let [line] = told.as_slice() else {
+        anyhow::bail!("not one line about it:\n{said}");
+    };
+    assert!(line.contains("keeper") && line.contains("chain"), "{line}");
+    assert_eq!(said.lines().last(), Some(*line), "{said}");
+    for (name, pid) in children {
+        assert!(!send("0", pid)?, "{name} was left behind");
+    }
+    assert_eq!(up.children()?, [], "pid files were left behind");
     Ok(())
 }
 

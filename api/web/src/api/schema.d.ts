@@ -1213,6 +1213,8 @@ export interface components {
         PendingTerms: {
             /** @description From then on anyone may apply them. Until then followers can leave. */
             effectiveAt: components["schemas"]["Timestamp"];
+            /** @description After that nobody can apply them any more; the master would have to announce them again. */
+            lapsesAt: components["schemas"]["Timestamp"];
             /** @description The new terms. */
             terms: components["schemas"]["Terms"];
         };

@@ -24,6 +24,9 @@ export const engineAbi = parseAbi([
 ]);
 
 export const registryAbi = parseAbi([
+  'struct Strategy { address master; address venue; string name; address source; address[] vaults; uint16[] markets; }',
+  'function strategyCount() view returns (uint256)',
+  'function strategy(uint256 strategyId) view returns (Strategy)',
   'struct Terms { uint16 copyFeeBps; uint16 performanceFeeBps; uint32 maxLeverageBps; uint16 maxSlippageBps; uint16 deadBandBps; uint64 minTradeNotional; uint64 maxOpenNotional; uint32 disclosureDelay; }',
   'function register(address venue, address source, string name, uint16[] markets, Terms terms) returns (uint256 strategyId, address vault)',
   'event StrategyRegistered(uint256 indexed strategyId, address indexed master, address indexed venue, address source, string name, uint16[] markets, Terms terms)',

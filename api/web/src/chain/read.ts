@@ -12,7 +12,7 @@ import {
   type TransactionReceipt,
 } from 'viem';
 import { estimateContractGas, getBlock, getBlockNumber, getCode, readContract, simulateContract, waitForTransactionReceipt } from 'viem/actions';
-import { engineAbi, tokenAbi, vaultAbi } from './abi';
+import { engineAbi, registryAbi, tokenAbi, vaultAbi } from './abi';
 import type { Deployment } from './deployment';
 import type { TokenDomain } from './typed-data';
 
@@ -94,7 +94,10 @@ export interface LiveAccount {
 
 export async function readLiveAccount(deployment: Deployment, vault: Address, account: number): Promise<LiveAccount> {
   const client = chainClient(deployment);
-  const block = await getBlockNumber(client, { cacheTime: 0 });
+  return liveAccountAt(client, vault, account, await getBlockNumber(client, { cacheTime: 0 }));
+}
+
+async function liveAccountAt(client: Client, vault: Address, account: number, block: bigint): Promise<LiveAccount> {
   const at = { address: vault, abi: vaultAbi, args: [account], blockNumber: block } as const;
   const [equity, maintenance, free] = await Promise.all([
     readContract(client, { ...at, functionName: 'equityOf' }),
@@ -102,6 +105,77 @@ export async function readLiveAccount(deployment: Deployment, vault: Address, ac
     readContract(client, { ...at, functionName: 'freeMarginOf' }),
   ]);
   return { block, equity, maintenance, free };
+}
+
+/** An account of an address, as the vaults themselves have it. */
+export interface ChainAccount {
+  readonly strategyId: string;
+  readonly strategyName: string;
+  readonly vault: Address;
+  readonly account: number;
+  /** Nothing when the venue gives no price now: the account is there and can be left all the same. */
+  readonly live: LiveAccount | undefined;
+}
+
+export interface ChainAccounts {
+  readonly block: bigint;
+  readonly accounts: readonly ChainAccount[];
+}
+
+/** Strategies asked about at once: public nodes refuse whoever asks for too much together. */
+const STRATEGIES_AT_ONCE = 50;
+
+/** The chain itself did not answer. `message` is for the person at the screen. */
+export class ChainReadError extends Error {
+  override readonly name = 'ChainReadError';
+  constructor(cause: unknown) {
+    super(`The chain could not be read: ${explainRevert(cause)}`, { cause });
+  }
+}
+
+/**
+ * Every account of an address, found without the API: the registry lists the strategies and their vaults, and each vault
+ * knows its followers. As of one block.
+ */
+export async function readChainAccounts(deployment: Deployment, follower: Address, signal: AbortSignal): Promise<ChainAccounts> {
+  const client = chainClient(deployment);
+  const registry = { address: getAddress(deployment.contracts.registry), abi: registryAbi } as const;
+  try {
+    const block = await getBlockNumber(client, { cacheTime: 0 });
+    const count = Number(await readContract(client, { ...registry, functionName: 'strategyCount', blockNumber: block }));
+    const accounts: ChainAccount[] = [];
+    for (let first = 1; first <= count; first += STRATEGIES_AT_ONCE) {
+      signal.throwIfAborted();
+      const ids = Array.from({ length: Math.min(STRATEGIES_AT_ONCE, count - first + 1) }, (_none, offset) => BigInt(first + offset));
+      const found = await Promise.all(
+        ids.map(async (id) => {
+          const { name, vaults } = await readContract(client, { ...registry, functionName: 'strategy', args: [id], blockNumber: block });
+          return Promise.all(vaults.map((vault) => accountIn(client, { id, name, vault }, follower, block)));
+        }),
+      );
+      accounts.push(...found.flat().filter((account) => account !== undefined));
+    }
+    return { block, accounts };
+  } catch (error) {
+    if (signal.aborted) throw error;
+    throw new ChainReadError(error);
+  }
+}
+
+async function accountIn(
+  client: Client,
+  { id, name, vault }: { readonly id: bigint; readonly name: string; readonly vault: Address },
+  follower: Address,
+  block: bigint,
+): Promise<ChainAccount | undefined> {
+  const account = await readContract(client, { address: vault, abi: vaultAbi, functionName: 'accountOf', args: [follower], blockNumber: block });
+  if (account === 0) return undefined;
+  const live = await liveAccountAt(client, vault, account, block).catch((error: unknown) => {
+    // A vault that reverts says that it cannot be valued; anything else says that the chain was not read.
+    if (error instanceof BaseError && error.walk((cause) => cause instanceof ContractFunctionRevertedError) !== null) return undefined;
+    throw error;
+  });
+  return { strategyId: id.toString(), strategyName: name, vault, account, live };
 }
 
 /** What a strategy's signal in one market would do to an account now, as the contracts themselves compute it. */

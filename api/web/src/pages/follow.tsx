@@ -1,4 +1,4 @@
-import type { ComponentChildren, JSX } from 'preact';
+import type { JSX } from 'preact';
 import { useRoute } from 'preact-iso';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { getAddress, type Address as HexAddress } from 'viem';
@@ -16,7 +16,7 @@ import type { ConnectedWallet } from '../wallet/wallet';
 import { ChecksField, NumberField, RadioField, SelectField } from '../ui/fields';
 import { Fact, Usdc } from '../ui/figures';
 import { useTitle } from '../ui/hooks';
-import { Address, Failure, Loading, Notice, Progress, TransactionLink, type Step } from '../ui/parts';
+import { Address, Failure, Loading, Notice, Progress, TransactionLink, stepsOf, type Step } from '../ui/parts';
 import { WalletGate } from '../ui/wallet';
 
 type Strategy = Schemas['Strategy'];
@@ -489,13 +489,7 @@ function Submission({ strategy, deployment, wallet, vault, draft, numbers, isNew
   }
 
   const deposit = numbers.deposit;
-  const at = ORDER.indexOf(phase);
-  const step = (title: string, own: readonly Phase[], detail?: ComponentChildren): Step => {
-    const last = Math.max(...own.map((each) => ORDER.indexOf(each)));
-    const first = Math.min(...own.map((each) => ORDER.indexOf(each)));
-    const state = phase === 'done' || at > last ? 'done' : at >= first ? (error === undefined ? 'now' : 'bad') : 'later';
-    return { title, state, ...(detail === undefined ? {} : { detail }) };
-  };
+  const step = stepsOf(ORDER, phase, error !== undefined);
   const steps: Step[] = [
     ...(withPermit ? [step('Allow the deposit', ['permit'], `Signature 1 of 2: Permit2 may take ${usdc(deposit)} USDC, and no more.`)] : []),
     step('Sign the mandate', ['sign'], withPermit ? 'Signature 2 of 2: the bounds and the deposit.' : 'The bounds, and the deposit if there is one.'),

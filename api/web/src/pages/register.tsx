@@ -12,7 +12,7 @@ import { toWalletError } from '../wallet/errors';
 import { sendTransaction, type ConnectedWallet } from '../wallet/wallet';
 import { ChecksField, NumberField, RadioField, TextField } from '../ui/fields';
 import { useTitle } from '../ui/hooks';
-import { Address, Failure, Loading, Notice, Progress, TransactionLink, type Step } from '../ui/parts';
+import { Address, Failure, Loading, Notice, Progress, TransactionLink, stepsOf } from '../ui/parts';
 import { WalletGate } from '../ui/wallet';
 
 async function readUpTo(signal: AbortSignal): Promise<bigint> {
@@ -122,24 +122,16 @@ function Form({ deployment, wallet }: { readonly deployment: Deployment; readonl
   }
 
   if (phase !== 'form') {
-    const at = ORDER.indexOf(phase);
-    const step = (title: string, own: Phase, detail?: Step['detail']): Step => {
-      const index = ORDER.indexOf(own);
-      return {
-        title,
-        state: at > index ? 'done' : at === index ? (error === undefined ? 'now' : 'bad') : 'later',
-        ...(detail === undefined ? {} : { detail }),
-      };
-    };
+    const step = stepsOf(ORDER, phase, error !== undefined);
     return (
       <div class="stack">
         <h2>Registering {form.name}</h2>
         <Progress
           steps={[
-            step('Tried without sending', 'check'),
-            step('Send from your wallet', 'send', 'You pay the gas of this one transaction.'),
-            step('In a block', 'wait', transaction === undefined ? undefined : <TransactionLink hash={transaction} explorer={deployment.explorerUrl} />),
-            step('Listed here', 'index'),
+            step('Tried without sending', ['check']),
+            step('Send from your wallet', ['send'], 'You pay the gas of this one transaction.'),
+            step('In a block', ['wait'], transaction === undefined ? undefined : <TransactionLink hash={transaction} explorer={deployment.explorerUrl} />),
+            step('Listed here', ['index']),
           ]}
         />
         {error !== undefined && (

@@ -8,14 +8,15 @@ import { NavChart } from '../chart/nav-chart';
 import { useDeployment } from '../chain/deployment';
 import { useMe } from '../session/me';
 import { WAD, abs, bpsMultiple, bpsPercent, format, fromApi } from '../units/amount';
-import { duration } from '../units/time';
+import { duration, noticeStage } from '../units/time';
 import { PROOFS, outcomeWords } from '../units/words';
 import { Explain } from '../ui/explain';
 import { Ago, Bps, Fact, Leverage, None, Price, Size, StatisticFigure, Time, Usdc } from '../ui/figures';
-import { useTitle } from '../ui/hooks';
+import { useNow, useTitle } from '../ui/hooks';
+import { List, usePages } from '../ui/list';
 import { Followed } from '../ui/session';
 import { Address, Blank, Dialog, Failure, Loading, Notice, Skeleton, Tag, TransactionLink } from '../ui/parts';
-import { Table, type Column } from '../ui/table';
+import type { Column } from '../ui/table';
 
 type Strategy = Schemas['Strategy'];
 type Batch = Schemas['Batch'];
@@ -141,15 +142,26 @@ function Shown({ id, strategy, span, setSpan }: ShownProps): JSX.Element {
   );
 }
 
-function PendingTerms({ pending }: { readonly pending: Schemas['PendingTerms'] }): JSX.Element {
+function PendingTerms({ pending }: { readonly pending: Schemas['PendingTerms'] }): JSX.Element | null {
   const { terms } = pending;
+  // The API drops terms that have lapsed; this page may stay open for longer than its last reply is true.
+  const stage = noticeStage(pending, useNow(5000));
+  if (stage === 'lapsed') return null;
   return (
     <div class="below">
       <Notice tone="warn">
         <p>
-          <strong>New terms are announced</strong> and may apply from <Time of={pending.effectiveAt} />: {bpsPercent(terms.copyFeeBps)} % of
-          volume, {bpsPercent(terms.performanceFeeBps)} % of profit, up to {bpsMultiple(terms.maxLeverageBps)}× leverage. Followers who do
-          not agree can leave before then.
+          <strong>New terms are announced</strong>{' '}
+          {stage === 'notice' ? (
+            <>
+              and may apply from <Time of={pending.effectiveAt} />
+            </>
+          ) : (
+            'and anyone may apply them now'
+          )}
+          : {bpsPercent(terms.copyFeeBps)} % of volume, {bpsPercent(terms.performanceFeeBps)} % of profit, up to{' '}
+          {bpsMultiple(terms.maxLeverageBps)}× leverage. Followers who do not agree can leave {stage === 'notice' ? 'before then' : 'at any time'}. If
+          nobody applies them until <Time of={pending.lapsesAt} />, they lapse and everything stays as it is.
         </p>
       </Notice>
     </div>
@@ -325,23 +337,8 @@ function TermsSheet({ strategy }: { readonly strategy: Strategy | undefined }): 
 
 function Trades({ id }: { readonly id: string }): JSX.Element {
   const { value: deployment } = useDeployment();
-  const [pages, setPages] = useState(1);
   const [selected, setSelected] = useState<Batch>();
-  const query = useQuery(
-    `${id}:${pages}`,
-    async (signal) => {
-      const items: Batch[] = [];
-      let cursor: string | null | undefined;
-      for (let page = 0; page < pages; page += 1) {
-        const reply = await get('/api/v1/strategies/{id}/batches', { path: { id }, query: { limit: BATCHES, ...(cursor ? { cursor } : {}) }, signal });
-        items.push(...reply.items);
-        cursor = reply.next;
-        if (!cursor) break;
-      }
-      return { items, more: Boolean(cursor) };
-    },
-    { keep: true },
-  );
+  const query = usePages<Batch>(id, (cursor, signal) => get('/api/v1/strategies/{id}/batches', { path: { id }, query: { limit: BATCHES, ...cursor }, signal }));
   const [fresh, setFresh] = useState<readonly Batch[]>([]);
   useTopic(`strategy:${id}`, (event) => {
     if (event.kind === 'resync') {
@@ -450,32 +447,17 @@ function Trades({ id }: { readonly id: string }): JSX.Element {
   return (
     <section class="section trades" aria-labelledby="trades">
       <h2 id="trades">Trades</h2>
-      <div class="sheet">
-        {query.error !== undefined && (
-          <div class="pad">
-            <Failure error={query.error} retry={query.refresh} />
-          </div>
-        )}
-        {rows !== undefined && rows.length === 0 ? (
-          <Blank title="No trade yet">
-            <p>The first batch appears here by itself, with its price, slippage, delay and who was moved.</p>
-          </Blank>
-        ) : (
-          !(query.error !== undefined && rows === undefined) && (
-            <div class="scroll">
-              <Table caption="Batches of this strategy, newest first" columns={columns} rows={rows} rowKey={(row) => row.id} expected={5} />
-            </div>
-          )
-        )}
-        {query.data?.more && (
-          <div class="more">
-            <span>{rows?.length} newest</span>
-            <button type="button" class="button small" onClick={() => setPages((before) => before + 1)}>
-              Show more
-            </button>
-          </div>
-        )}
-      </div>
+      <List
+        caption="Batches of this strategy, newest first"
+        columns={columns}
+        rows={rows}
+        rowKey={(row) => row.id}
+        expected={5}
+        error={query.error}
+        retry={query.refresh}
+        blank={{ title: 'No trade yet', text: 'The first batch appears here by itself, with its price, slippage, delay and who was moved.' }}
+        more={query.data?.next ? { label: 'Show more', show: query.more } : undefined}
+      />
       <Dialog title={selected === undefined ? '' : `Batch ${selected.number}`} open={selected !== undefined} close={() => setSelected(undefined)}>
         {selected !== undefined && <BatchDetail id={id} batch={selected} explorer={deployment?.explorerUrl} />}
       </Dialog>

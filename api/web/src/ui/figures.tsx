@@ -187,14 +187,32 @@ export function StatisticTip({ of }: { readonly of: Statistic }): JSX.Element {
   );
 }
 
-export function StatisticFigure({ label, of, coloured, sign }: { readonly label: string; readonly of: Statistic; readonly coloured?: boolean; readonly sign?: boolean }): JSX.Element {
+interface StatisticFigureProps {
+  readonly label: string;
+  readonly of: Statistic;
+  readonly coloured?: boolean;
+  readonly sign?: boolean;
+  /** Says in plain sight why there is no value, where one would look for it first. */
+  readonly reason?: boolean;
+}
+
+export function StatisticFigure({ label, of, coloured, sign, reason }: StatisticFigureProps): JSX.Element {
   return (
     <div>
       <dt>
         <Explain tip={<StatisticTip of={of} />}>{label}</Explain>
       </dt>
       <dd>
-        <StatisticValue of={of} {...(coloured ? { coloured } : {})} {...(sign ? { sign } : {})} />
+        {reason && of.blank ? (
+          <>
+            <span class="quiet" aria-hidden="true">
+              –
+            </span>
+            <div class="small quiet">{of.blank}</div>
+          </>
+        ) : (
+          <StatisticValue of={of} {...(coloured ? { coloured } : {})} {...(sign ? { sign } : {})} />
+        )}
       </dd>
     </div>
   );

@@ -131,6 +131,20 @@ export interface Step {
   readonly detail?: ComponentChildren;
 }
 
+/**
+ * Makes the steps of something that goes through phases in an order: a step covers some of them, and what failed is the step
+ * of the phase it failed in. The phase `done` is the end of them all.
+ */
+export function stepsOf<P extends string>(order: readonly P[], phase: P, failed: boolean): (title: string, own: readonly P[], detail?: Step['detail']) => Step {
+  const at = order.indexOf(phase);
+  return (title, own, detail) => {
+    const places = own.map((each) => order.indexOf(each));
+    const past = phase === 'done' || at > Math.max(...places);
+    const state: StepState = past ? 'done' : at < Math.min(...places) ? 'later' : failed ? 'bad' : 'now';
+    return { title, state, ...(detail === undefined ? {} : { detail }) };
+  };
+}
+
 const STEP_WORDS: Readonly<Record<StepState, string>> = { later: 'to do', now: 'in progress', done: 'done', bad: 'failed' };
 
 /** What has happened, what is happening and what is left, read out as it changes. */

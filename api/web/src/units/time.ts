@@ -42,3 +42,11 @@ export function relative(ms: number, now: number): string {
   const coarse = duration(Math.floor(Math.abs(distance) / 1000) * 1000);
   return distance > 0 ? `${coarse} ago` : `in ${coarse}`;
 }
+
+/** Where announced terms are: still in their notice, open to be applied, or past the time in which they could be. */
+export type NoticeStage = 'notice' | 'open' | 'lapsed';
+
+export function noticeStage({ effectiveAt, lapsesAt }: { readonly effectiveAt: string; readonly lapsesAt: string }, now: number): NoticeStage {
+  if (now < Date.parse(effectiveAt)) return 'notice';
+  return now <= Date.parse(lapsesAt) ? 'open' : 'lapsed';
+}

@@ -9,6 +9,7 @@ pub mod htx;
 pub mod hyperliquid;
 pub mod okx;
 mod parts;
+mod rows;
 
 use serde::{Deserialize, Serialize};
 

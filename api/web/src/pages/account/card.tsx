@@ -91,12 +91,12 @@ export function AccountCard({ account, wallet, deployment, mine, turn, refresh }
         <Figure label="Equity" tip={<EquityTip live={live.data} />}>
           {live.data !== undefined ? <Usdc of={live.data.equity} /> : account.equity ? <Usdc of={account.equity} /> : <None why="no index price seen yet" />}
         </Figure>
-        <StatisticFigure label="Result" of={result.profit} coloured sign />
+        <StatisticFigure label="Result" of={result.profit} coloured sign reason />
         <Figure label="Simple return" tip="Result ÷ all deposits, whenever they were made. The money-weighted return beside it counts when each was made, as a year’s rate.">
           <SimpleReturn profit={result.profit.value} deposited={account.deposited} />
         </Figure>
-        <StatisticFigure label="Money-weighted" of={result.moneyWeightedReturn} coloured sign />
-        <StatisticFigure label="Strategy’s return" of={result.strategyReturn} coloured sign />
+        <StatisticFigure label="Money-weighted" of={result.moneyWeightedReturn} coloured sign reason />
+        <StatisticFigure label="Strategy’s return" of={result.strategyReturn} coloured sign reason />
         <Figure label="Net deposits" tip="All deposits − all withdrawals.">
           <Usdc of={account.netDeposits} />
         </Figure>
@@ -217,7 +217,7 @@ export function AccountCard({ account, wallet, deployment, mine, turn, refresh }
           </Dialog>
           <Dialog title="Exit without Lockstep" open={action === 'exit'} close={close}>
             <WalletGate deployment={deployment} why="Connect your wallet.">
-              {(ready) => <ExitForm account={account} wallet={ready} deployment={deployment} done={close} />}
+              {(ready) => <ExitForm vault={account.vault} wallet={ready} deployment={deployment} done={close} />}
             </WalletGate>
           </Dialog>
         </>

@@ -3,18 +3,25 @@ import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { encodeFunctionData, getAddress } from 'viem';
 import { vaultAbi } from '../../chain/abi';
+import type { Deployment } from '../../chain/deployment';
 import { explainRevert, receiptOf, simulate } from '../../chain/read';
 import { parseTyped } from '../../units/amount';
 import { toWalletError } from '../../wallet/errors';
-import { sendTransaction } from '../../wallet/wallet';
+import { sendTransaction, type ConnectedWallet } from '../../wallet/wallet';
 import { NumberField } from '../../ui/fields';
-import { Address, Notice, Progress, TransactionLink, type Step } from '../../ui/parts';
-import type { IntentProps } from './intents';
+import { Address, Notice, Progress, TransactionLink, stepsOf } from '../../ui/parts';
 
 type ExitPhase = 'ask' | 'check' | 'send' | 'wait' | 'done';
 const EXIT_ORDER: readonly ExitPhase[] = ['check', 'send', 'wait', 'done'];
 
-export function ExitForm({ account, wallet, deployment, done }: IntentProps): JSX.Element {
+interface Props {
+  readonly vault: string;
+  readonly wallet: ConnectedWallet;
+  readonly deployment: Deployment;
+  readonly done: () => void;
+}
+
+export function ExitForm({ vault: of, wallet, deployment, done }: Props): JSX.Element {
   const [phase, setPhase] = useState<ExitPhase>('ask');
   const [slippage, setSlippage] = useState('1');
   const [error, setError] = useState<Error>();
@@ -26,7 +33,7 @@ export function ExitForm({ account, wallet, deployment, done }: IntentProps): JS
     if (!typed.ok || wrong !== undefined) return;
     setError(undefined);
     try {
-      const vault = getAddress(account.vault);
+      const vault = getAddress(of);
       const call = { address: vault, abi: vaultAbi, functionName: 'exit', args: [typed.value] } as const;
       setPhase('check');
       const gas = await simulate(deployment, call, getAddress(wallet.address));
@@ -42,21 +49,13 @@ export function ExitForm({ account, wallet, deployment, done }: IntentProps): JS
     }
   }
 
-  const at = EXIT_ORDER.indexOf(phase);
-  const step = (title: string, own: ExitPhase, detail?: Step['detail']): Step => {
-    const index = EXIT_ORDER.indexOf(own);
-    return {
-      title,
-      state: phase === 'done' || at > index ? 'done' : at === index ? (error === undefined ? 'now' : 'bad') : 'later',
-      ...(detail === undefined ? {} : { detail }),
-    };
-  };
+  const step = stepsOf(EXIT_ORDER, phase, error !== undefined);
   return (
     <>
       {phase === 'ask' ? (
         <>
           <p>
-            Your wallet sends <code>exit</code> to the vault <Address of={account.vault} label="vault’s address" />. It closes all your positions at
+            Your wallet sends <code>exit</code> to the vault <Address of={of} label="vault’s address" />. It closes all your positions at
             the venue and pays out what the venue releases, to you. It needs nobody’s permission and a little ether for gas.
           </p>
           <NumberField
@@ -74,7 +73,7 @@ export function ExitForm({ account, wallet, deployment, done }: IntentProps): JS
               Any tool that can send a transaction from your address will do; with Foundry’s <code>cast</code>:
             </p>
             <pre class="raw">
-              cast send {account.vault} 'exit(uint256)' {typed.ok && wrong === undefined ? typed.value.toString() : '100'} --rpc-url{' '}
+              cast send {of} 'exit(uint256)' {typed.ok && wrong === undefined ? typed.value.toString() : '100'} --rpc-url{' '}
               {deployment.rpcUrl ?? '$RPC_URL'} --interactive
             </pre>
           </details>
@@ -82,9 +81,9 @@ export function ExitForm({ account, wallet, deployment, done }: IntentProps): JS
       ) : (
         <Progress
           steps={[
-            step('Tried without sending', 'check'),
-            step('Send from your wallet', 'send'),
-            step('In a block', 'wait', transaction === undefined ? undefined : <TransactionLink hash={transaction} explorer={deployment.explorerUrl} />),
+            step('Tried without sending', ['check']),
+            step('Send from your wallet', ['send']),
+            step('In a block', ['wait'], transaction === undefined ? undefined : <TransactionLink hash={transaction} explorer={deployment.explorerUrl} />),
           ]}
         />
       )}

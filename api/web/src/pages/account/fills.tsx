@@ -1,14 +1,14 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { get, url, type Schemas } from '../../api/client';
-import { useQuery } from '../../api/query';
 import { SIZE, fromApi } from '../../units/amount';
 import { duration } from '../../units/time';
 import { CAUSES, outcomeWords } from '../../units/words';
 import { Explain } from '../../ui/explain';
 import { Ago, Bps, None, Price, Size, Time, Usdc } from '../../ui/figures';
-import { Blank, Failure, Tag, TransactionLink } from '../../ui/parts';
-import { Table, type Column } from '../../ui/table';
+import { List, usePages } from '../../ui/list';
+import { Tag, TransactionLink } from '../../ui/parts';
+import type { Column } from '../../ui/table';
 
 type Account = Schemas['AccountWithResult'];
 type Fill = Schemas['Fill'];
@@ -25,24 +25,11 @@ interface Props {
 }
 
 export function Fills({ address, accounts, labelOf, turn, explorer }: Props): JSX.Element {
-  const [pages, setPages] = useState(1);
   const [skipped, setSkipped] = useState(true);
   const [vault, setVault] = useState('');
   const filter = { skipped, ...(vault === '' ? {} : { vault }) };
-  const query = useQuery(
-    `${address}:${pages}:${String(skipped)}:${vault}:${turn}`,
-    async (signal) => {
-      const items: Fill[] = [];
-      let cursor: string | null | undefined;
-      for (let page = 0; page < pages; page += 1) {
-        const reply = await get('/api/v1/accounts/{address}/fills', { path: { address }, query: { ...filter, limit: FILLS, ...(cursor ? { cursor } : {}) }, signal });
-        items.push(...reply.items);
-        cursor = reply.next;
-        if (!cursor) break;
-      }
-      return { items, more: Boolean(cursor) };
-    },
-    { keep: true },
+  const query = usePages<Fill>(`${address}:${String(skipped)}:${vault}:${turn}`, (cursor, signal) =>
+    get('/api/v1/accounts/{address}/fills', { path: { address }, query: { ...filter, limit: FILLS, ...cursor }, signal }),
   );
   const rows = query.data?.items;
   const names = new Map(accounts.map((account) => [account.strategyId, account.strategyName]));
@@ -135,32 +122,16 @@ export function Fills({ address, accounts, labelOf, turn, explorer }: Props): JS
           </a>
         </div>
       </div>
-      <div class="sheet">
-        {query.error !== undefined && (
-          <div class="pad">
-            <Failure error={query.error} retry={query.refresh} />
-          </div>
-        )}
-        {rows !== undefined && rows.length === 0 ? (
-          <Blank title="Nothing yet">
-            <p>The first batch that names your account appears here, with its price, or with the reason it left you alone.</p>
-          </Blank>
-        ) : (
-          !(query.error !== undefined && rows === undefined) && (
-            <div class="scroll">
-              <Table caption="Fills and skipped lines, newest first" columns={columns} rows={rows} rowKey={(row) => row.id} />
-            </div>
-          )
-        )}
-        {query.data?.more && (
-          <div class="more">
-            <span>{rows?.length} newest</span>
-            <button type="button" class="button small" onClick={() => setPages((before) => before + 1)}>
-              Show more
-            </button>
-          </div>
-        )}
-      </div>
+      <List
+        caption="Fills and skipped lines, newest first"
+        columns={columns}
+        rows={rows}
+        rowKey={(row) => row.id}
+        error={query.error}
+        retry={query.refresh}
+        blank={{ title: 'Nothing yet', text: 'The first batch that names your account appears here, with its price, or with the reason it left you alone.' }}
+        more={query.data?.next ? { label: 'Show more', show: query.more } : undefined}
+      />
       <p class="small quiet foot-note">
         Times are the block’s. {rows?.[0] && (<>The newest line is <Ago of={rows[0].at.time} />.</>)}
       </p>

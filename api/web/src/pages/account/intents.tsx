@@ -11,7 +11,7 @@ import { USDC, parseTyped, usdc } from '../../units/amount';
 import { messageOf, toWalletError } from '../../wallet/errors';
 import type { ConnectedWallet } from '../../wallet/wallet';
 import { NumberField, RadioField } from '../../ui/fields';
-import { Notice, Progress, TransactionLink, type Step } from '../../ui/parts';
+import { Notice, Progress, TransactionLink, stepsOf } from '../../ui/parts';
 
 type Account = Schemas['AccountWithResult'];
 
@@ -64,17 +64,7 @@ function useRelay(): RelayRun {
 }
 
 function RelaySteps({ state, what, last, explorer }: { readonly state: RelayRun; readonly what: string; readonly last: string; readonly explorer: string | null | undefined }): JSX.Element {
-  const at = RELAY_ORDER.indexOf(state.phase);
-  const step = (title: string, own: readonly RelayPhase[], detail?: Step['detail']): Step => {
-    const first = Math.min(...own.map((each) => RELAY_ORDER.indexOf(each)));
-    const end = Math.max(...own.map((each) => RELAY_ORDER.indexOf(each)));
-    const now = at >= first && at <= end;
-    return {
-      title,
-      state: state.phase === 'done' || at > end ? 'done' : now ? (state.error === undefined ? 'now' : 'bad') : 'later',
-      ...(detail === undefined ? {} : { detail }),
-    };
-  };
+  const step = stepsOf(RELAY_ORDER, state.phase, state.error !== undefined);
   return (
     <>
       <Progress
@@ -94,7 +84,22 @@ function RelaySteps({ state, what, last, explorer }: { readonly state: RelayRun;
   );
 }
 
-export interface IntentProps {
+function RelayButtons({ state, what, start, done }: { readonly state: RelayRun; readonly what: string; readonly start: () => void; readonly done: () => void }): JSX.Element {
+  return (
+    <div class="row end">
+      <button type="button" class="button" onClick={done}>
+        {state.phase === 'done' ? 'Close' : 'Cancel'}
+      </button>
+      {(state.phase === 'ask' || state.error !== undefined) && (
+        <button type="button" class="button main" onClick={start}>
+          {state.error === undefined ? `Sign the ${what}` : 'Try again'}
+        </button>
+      )}
+    </div>
+  );
+}
+
+interface IntentProps {
   readonly account: Account;
   readonly wallet: ConnectedWallet;
   readonly deployment: Deployment;
@@ -124,16 +129,7 @@ export function StopForm({ account, wallet, deployment, done }: IntentProps): JS
       ) : (
         <RelaySteps state={state} what="stop" last="Stopped" explorer={deployment.explorerUrl} />
       )}
-      <div class="row end">
-        <button type="button" class="button" onClick={done}>
-          {state.phase === 'done' ? 'Close' : 'Cancel'}
-        </button>
-        {(state.phase === 'ask' || state.error !== undefined) && (
-          <button type="button" class="button main" onClick={start}>
-            {state.error === undefined ? 'Sign the stop' : 'Try again'}
-          </button>
-        )}
-      </div>
+      <RelayButtons state={state} what="stop" start={start} done={done} />
     </>
   );
 }
@@ -196,16 +192,7 @@ export function WithdrawForm({ account, wallet, deployment, live, done }: Intent
       ) : (
         <RelaySteps state={state} what="withdrawal" last="Paid to your wallet" explorer={deployment.explorerUrl} />
       )}
-      <div class="row end">
-        <button type="button" class="button" onClick={done}>
-          {state.phase === 'done' ? 'Close' : 'Cancel'}
-        </button>
-        {(state.phase === 'ask' || state.error !== undefined) && (
-          <button type="button" class="button main" onClick={start}>
-            {state.error === undefined ? 'Sign the withdrawal' : 'Try again'}
-          </button>
-        )}
-      </div>
+      <RelayButtons state={state} what="withdrawal" start={start} done={done} />
     </>
   );
 }

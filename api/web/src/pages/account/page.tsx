@@ -5,7 +5,7 @@ import { getAddress, isAddress, type Address as HexAddress } from 'viem';
 import { get } from '../../api/client';
 import { useQuery } from '../../api/query';
 import { useTopic } from '../../api/stream';
-import { useDeployment, type Deployment } from '../../chain/deployment';
+import { rememberedDeployment, useDeployment } from '../../chain/deployment';
 import { useMe } from '../../session/me';
 import { sameAddress, useSession } from '../../session/session';
 import type { ConnectedWallet } from '../../wallet/wallet';
@@ -15,6 +15,7 @@ import { SignIn, SignedIn } from '../../ui/session';
 import { WalletList, useWallet } from '../../ui/wallet';
 import { AccountCard } from './card';
 import { Fills } from './fills';
+import { OnChain } from './on-chain';
 import { Requests } from './requests';
 
 export function Account(): JSX.Element {
@@ -43,14 +44,14 @@ export function Account(): JSX.Element {
         </div>
         {address !== undefined && session !== undefined && sameAddress(session.address, address) && <SignedIn />}
       </div>
-      {deployment.error !== undefined && <Failure error={deployment.error} retry={deployment.retry} />}
+      {deployment.error !== undefined && address === undefined && <Failure error={deployment.error} retry={deployment.retry} />}
       {address === undefined ? (
         <div class="sheet pad stack tight">
           <p>Connect your wallet to see what you follow, what it has come to, and every fill.</p>
           <WalletList />
         </div>
       ) : (
-        <Accounts key={address} address={address} wallet={own ? wallet : undefined} deployment={deployment.value} />
+        <Accounts key={address} address={address} wallet={own ? wallet : undefined} source={deployment} />
       )}
     </>
   );
@@ -60,10 +61,11 @@ interface AccountsProps {
   readonly address: HexAddress;
   /** Set when the wallet shown is the one connected. */
   readonly wallet: ConnectedWallet | undefined;
-  readonly deployment: Deployment | undefined;
+  readonly source: ReturnType<typeof useDeployment>;
 }
 
-function Accounts({ address, wallet, deployment }: AccountsProps): JSX.Element {
+function Accounts({ address, wallet, source }: AccountsProps): JSX.Element {
+  const deployment = source.value ?? (source.error === undefined ? undefined : rememberedDeployment());
   const query = useQuery(address, (signal) => get('/api/v1/accounts/{address}', { path: { address }, signal }), { everyMs: 15_000 });
   const mine = useMe(address);
   const [turn, setTurn] = useState(0);
@@ -73,10 +75,16 @@ function Accounts({ address, wallet, deployment }: AccountsProps): JSX.Element {
     setTurn((before) => before + 1);
   });
   if (query.data === undefined) {
-    return query.error === undefined ? <Loading what="your accounts" framed /> : <Failure error={query.error} retry={query.refresh} />;
+    if (query.error === undefined) return <Loading what="your accounts" framed />;
+    const again = (): void => {
+      source.retry();
+      query.refresh();
+    };
+    return <OnChain address={address} wallet={wallet} deployment={deployment} error={query.error} retry={again} />;
   }
   return (
     <div class="stack">
+      {source.error !== undefined && <Failure error={source.error} retry={source.retry} />}
       {query.error !== undefined && <Failure error={query.error} retry={query.refresh} />}
       {query.data.strategies.length > 0 && (
         <Notice>

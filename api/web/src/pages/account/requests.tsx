@@ -8,8 +8,9 @@ import type { Mine, RelayRecord } from '../../session/me';
 import { rejectionWords } from '../../units/rejections';
 import { Explain } from '../../ui/explain';
 import { Time } from '../../ui/figures';
-import { Blank, Failure, Tag, TransactionLink, shorten, type Tone } from '../../ui/parts';
-import { Table, type Column } from '../../ui/table';
+import { List } from '../../ui/list';
+import { Tag, TransactionLink, shorten, type Tone } from '../../ui/parts';
+import type { Column } from '../../ui/table';
 
 type Account = Schemas['AccountWithResult'];
 
@@ -162,32 +163,16 @@ export function Requests({ mine, accounts, explorer }: Props): JSX.Element {
   return (
     <section class="section" aria-labelledby="requests">
       <h2 id="requests">Requests you sent</h2>
-      <div class="sheet">
-        {mine.error !== undefined && (
-          <div class="pad">
-            <Failure error={mine.error} retry={mine.refresh} />
-          </div>
-        )}
-        {rows !== undefined && rows.length === 0 ? (
-          <Blank title="No request yet">
-            <p>Whatever you sign and hand to the relay is listed here until it is in a block or refused, with the reason.</p>
-          </Blank>
-        ) : (
-          !(mine.error !== undefined && rows === undefined) && (
-            <div class="scroll">
-              <Table caption="Requests handed to the relay, newest first" columns={columns} rows={rows} rowKey={(row) => row.id} />
-            </div>
-          )
-        )}
-        {hidden > 0 && (
-          <div class="more">
-            <span>{rows?.length} newest</span>
-            <button type="button" class="button small" onClick={() => setAll(true)}>
-              Show {hidden} more
-            </button>
-          </div>
-        )}
-      </div>
+      <List
+        caption="Requests handed to the relay, newest first"
+        columns={columns}
+        rows={rows}
+        rowKey={(row) => row.id}
+        error={mine.error}
+        retry={mine.refresh}
+        blank={{ title: 'No request yet', text: 'Whatever you sign and hand to the relay is listed here until it is in a block or refused, with the reason.' }}
+        more={hidden > 0 ? { label: `Show ${hidden} more`, show: () => setAll(true) } : undefined}
+      />
       {relays?.filter(isOpen).map(({ id }) => <Listen key={id} id={id} heard={mine.refresh} />)}
       <p class="small quiet foot-note">Only you see this list; the newest hundred are kept. What was carried out is on the chain for everyone.</p>
     </section>

@@ -1,4 +1,12 @@
-//! Deribit.
+//! Deribit API v2: perpetuals and dated futures, linear and inverse. Accounts hold net positions only.
+
+mod connections;
+mod decode;
+mod errors;
+mod instruments;
+mod replies;
+mod requests;
+mod sign;
 
 use crate::credentials::Credentials;
 use crate::error::{DecodeError, ReplyError, RequestError, SignError};
@@ -8,25 +16,33 @@ use crate::protocol::{Connection, Context, Endpoints, Environment, Heartbeat, Pr
 use crate::request::{Request, Response, SignedRequest};
 
 /// Deribit.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct Deribit;
 
-#[expect(unused_variables, clippy::unimplemented)]
 impl Protocol for Deribit {
     fn venue(&self) -> Venue {
         Venue::Deribit
     }
 
     fn endpoints(&self, environment: Environment) -> Endpoints {
-        unimplemented!()
+        let host = match environment {
+            Environment::Main => "www.deribit.com",
+            Environment::Test => "test.deribit.com",
+        };
+        Endpoints::local(
+            &format!("https://{host}"),
+            connections::SOCKET,
+            connections::SOCKET,
+            connections::SOCKET,
+        )
     }
 
     fn known_instruments(&self) -> Instruments {
-        unimplemented!()
+        instruments::known()
     }
 
     fn requests(&self, operation: &Operation, context: &Context<'_>) -> Result<Vec<Request>, RequestError> {
-        unimplemented!()
+        requests::requests(operation, context)
     }
 
     fn sign(
@@ -36,7 +52,7 @@ impl Protocol for Deribit {
         credentials: Option<&Credentials>,
         timestamp_ms: u64,
     ) -> Result<SignedRequest, SignError> {
-        unimplemented!()
+        sign::sign(request, rest, credentials, timestamp_ms)
     }
 
     fn reply(
@@ -45,17 +61,17 @@ impl Protocol for Deribit {
         response: &Response,
         instruments: &Instruments,
     ) -> Result<Reply, ReplyError> {
-        unimplemented!()
+        replies::reply(operation, response, instruments)
     }
 
     fn decode(
         &self,
         frame: &[u8],
-        scope: Scope,
+        _scope: Scope,
         instruments: &Instruments,
         events: &mut Vec<Event>,
     ) -> Result<(), DecodeError> {
-        unimplemented!()
+        decode::decode(frame, instruments, events)
     }
 
     fn connections(
@@ -63,13 +79,14 @@ impl Protocol for Deribit {
         endpoints: &Endpoints,
         streams: &[Stream],
         credentials: Option<&Credentials>,
-        listen_key: Option<&str>,
+        _listen_key: Option<&str>,
         timestamp_ms: u64,
     ) -> Result<Vec<Connection>, SignError> {
-        unimplemented!()
+        connections::connections(endpoints, streams, credentials, timestamp_ms)
     }
 
+    /// The venue asks (`test_request`), after `public/set_heartbeat`, which is the first thing said on a socket.
     fn heartbeat(&self) -> Heartbeat {
-        unimplemented!()
+        Heartbeat::Server
     }
 }

@@ -1,4 +1,14 @@
-//! Hyperliquid.
+//! Hyperliquid perpetuals: what everybody does there is public, so a master needs no key.
+
+mod connections;
+mod decode;
+mod errors;
+mod instruments;
+mod replies;
+mod requests;
+mod sign;
+
+use std::time::Duration;
 
 use crate::credentials::Credentials;
 use crate::error::{DecodeError, ReplyError, RequestError, SignError};
@@ -7,26 +17,36 @@ use crate::operation::{Operation, Reply};
 use crate::protocol::{Connection, Context, Endpoints, Environment, Heartbeat, Protocol};
 use crate::request::{Request, Response, SignedRequest};
 
+/// Users whose own streams one address on the internet may follow. Beyond it, masters are read from the public trades,
+/// which name both users.
+pub const MAXIMUM_USERS: usize = 10;
+
+/// The venue closes a socket that was silent for a minute.
+const HEARTBEAT: Duration = Duration::from_secs(50);
+
 /// Hyperliquid.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct Hyperliquid;
 
-#[expect(unused_variables, clippy::unimplemented)]
 impl Protocol for Hyperliquid {
     fn venue(&self) -> Venue {
         Venue::Hyperliquid
     }
 
     fn endpoints(&self, environment: Environment) -> Endpoints {
-        unimplemented!()
+        let host = match environment {
+            Environment::Main => "api.hyperliquid.xyz",
+            Environment::Test => "api.hyperliquid-testnet.xyz",
+        };
+        Endpoints::local(&format!("https://{host}"), "/ws", "/ws", "/ws")
     }
 
     fn known_instruments(&self) -> Instruments {
-        unimplemented!()
+        instruments::known()
     }
 
     fn requests(&self, operation: &Operation, context: &Context<'_>) -> Result<Vec<Request>, RequestError> {
-        unimplemented!()
+        requests::requests(operation, context)
     }
 
     fn sign(
@@ -36,7 +56,7 @@ impl Protocol for Hyperliquid {
         credentials: Option<&Credentials>,
         timestamp_ms: u64,
     ) -> Result<SignedRequest, SignError> {
-        unimplemented!()
+        sign::sign(request, rest, credentials, timestamp_ms)
     }
 
     fn reply(
@@ -45,17 +65,17 @@ impl Protocol for Hyperliquid {
         response: &Response,
         instruments: &Instruments,
     ) -> Result<Reply, ReplyError> {
-        unimplemented!()
+        replies::reply(operation, response, instruments)
     }
 
     fn decode(
         &self,
         frame: &[u8],
         scope: Scope,
-        instruments: &Instruments,
+        _instruments: &Instruments,
         events: &mut Vec<Event>,
     ) -> Result<(), DecodeError> {
-        unimplemented!()
+        decode::decode(frame, scope, events)
     }
 
     fn connections(
@@ -63,13 +83,16 @@ impl Protocol for Hyperliquid {
         endpoints: &Endpoints,
         streams: &[Stream],
         credentials: Option<&Credentials>,
-        listen_key: Option<&str>,
-        timestamp_ms: u64,
+        _listen_key: Option<&str>,
+        _timestamp_ms: u64,
     ) -> Result<Vec<Connection>, SignError> {
-        unimplemented!()
+        connections::connections(endpoints, streams, credentials)
     }
 
     fn heartbeat(&self) -> Heartbeat {
-        unimplemented!()
+        Heartbeat::Client {
+            text: r#"{"method":"ping"}"#.to_owned(),
+            every: HEARTBEAT,
+        }
     }
 }

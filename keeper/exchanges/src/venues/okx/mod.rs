@@ -1,4 +1,18 @@
-//! Okx.
+//! OKX v5: perpetuals settled in their quote asset.
+
+mod connections;
+mod decode;
+mod errors;
+mod instruments;
+mod replies;
+mod requests;
+mod rows;
+mod sign;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use std::time::Duration;
 
 use crate::credentials::Credentials;
 use crate::error::{DecodeError, ReplyError, RequestError, SignError};
@@ -7,26 +21,28 @@ use crate::operation::{Operation, Reply};
 use crate::protocol::{Connection, Context, Endpoints, Environment, Heartbeat, Protocol};
 use crate::request::{Request, Response, SignedRequest};
 
-/// Okx.
-#[derive(Debug, Clone, Copy, Default)]
+/// How often the sockets are pinged: OKX closes them after 30 seconds of silence.
+const PING_EVERY: Duration = Duration::from_secs(20);
+
+/// OKX.
+#[derive(Debug, Clone, Copy)]
 pub struct Okx;
 
-#[expect(unused_variables, clippy::unimplemented)]
 impl Protocol for Okx {
     fn venue(&self) -> Venue {
         Venue::Okx
     }
 
     fn endpoints(&self, environment: Environment) -> Endpoints {
-        unimplemented!()
+        connections::endpoints(environment)
     }
 
     fn known_instruments(&self) -> Instruments {
-        unimplemented!()
+        instruments::known()
     }
 
     fn requests(&self, operation: &Operation, context: &Context<'_>) -> Result<Vec<Request>, RequestError> {
-        unimplemented!()
+        requests::requests(operation, context)
     }
 
     fn sign(
@@ -36,7 +52,7 @@ impl Protocol for Okx {
         credentials: Option<&Credentials>,
         timestamp_ms: u64,
     ) -> Result<SignedRequest, SignError> {
-        unimplemented!()
+        sign::sign(request, rest, credentials, timestamp_ms)
     }
 
     fn reply(
@@ -45,17 +61,17 @@ impl Protocol for Okx {
         response: &Response,
         instruments: &Instruments,
     ) -> Result<Reply, ReplyError> {
-        unimplemented!()
+        replies::reply(operation, response, instruments)
     }
 
     fn decode(
         &self,
         frame: &[u8],
-        scope: Scope,
+        _: Scope,
         instruments: &Instruments,
         events: &mut Vec<Event>,
     ) -> Result<(), DecodeError> {
-        unimplemented!()
+        decode::decode(frame, instruments, events)
     }
 
     fn connections(
@@ -63,13 +79,16 @@ impl Protocol for Okx {
         endpoints: &Endpoints,
         streams: &[Stream],
         credentials: Option<&Credentials>,
-        listen_key: Option<&str>,
+        _: Option<&str>,
         timestamp_ms: u64,
     ) -> Result<Vec<Connection>, SignError> {
-        unimplemented!()
+        connections::connections(endpoints, streams, credentials, timestamp_ms)
     }
 
     fn heartbeat(&self) -> Heartbeat {
-        unimplemented!()
+        Heartbeat::Client {
+            text: "ping".to_owned(),
+            every: PING_EVERY,
+        }
     }
 }

@@ -1,0 +1,44 @@
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use clap::Args;
+use lockstep_exchanges::model::Venue;
+use lockstep_exchanges::simulate::venues::start;
+
+/// `exchanges simulate`.
+#[derive(Debug, Args)]
+pub struct Simulate {
+    /// Which venue's wire protocol.
+    venue: Venue,
+    /// Where it listens; port 0 for a free one.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// Milliseconds between price moves; 0: prices move only on command.
+    #[arg(long, default_value_t = 250)]
+    step_ms: u64,
+    /// Chooses the price path.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+impl Simulate {
+    /// Runs until it is interrupted. The first line of output is the address.
+    ///
+    /// # Errors
+    /// When there is no simulator of this venue or the address cannot be listened on.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let step = (self.step_ms > 0).then(|| Duration::from_millis(self.step_ms));
+        let simulator = start(self.venue, self.listen, step, self.seed)
+            .await
+            .map_err(|error| anyhow!(error))?;
+        println!("{}", simulator.url());
+        eprintln!(
+            "{} simulated; key test_api_key, secret test_secret, passphrase test_passphrase; faults: POST {}/simulator/faults",
+            self.venue,
+            simulator.url()
+        );
+        tokio::signal::ctrl_c().await?;
+        Ok(())
+    }
+}
