@@ -361,10 +361,10 @@ impl AccountState {
         let Some(size) = fill.position_after else { return };
         let side = fill.position_side.unwrap_or_default();
         let key = (fill.instrument.clone(), side);
-        let mut position = self.positions.get(&key).map_or_else(
-            || closed(&key, fill.time_ms),
-            |held| held.value.clone(),
-        );
+        let mut position = self
+            .positions
+            .get(&key)
+            .map_or_else(|| closed(&key, fill.time_ms), |held| held.value.clone());
         // Its time is the fill's; of what the fill does not tell, the last known stays.
         if fill.time_ms < position.time_ms {
             return;

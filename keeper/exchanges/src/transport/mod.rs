@@ -31,6 +31,8 @@
 
 pub mod backoff;
 pub mod clock;
+pub mod dedupe;
+pub mod feed;
 pub mod http;
 pub mod identity;
 pub mod ledger;
@@ -38,8 +40,6 @@ pub mod limiter;
 pub mod limits;
 pub mod random;
 pub mod rest;
-pub mod feed;
+pub mod session;
 pub mod socket;
 pub mod websocket;
-pub mod dedupe;
-pub mod session;

@@ -550,7 +550,9 @@ impl Client {
         }
         let lag_ms = u64::try_from(self.inner.parts.patience.lag.as_millis()).unwrap_or(u64::MAX);
         // The end of validity counts first, then the lag: an order taken in the last valid moment may be late to show.
-        let Some(end) = intent.valid_until_ms else { return Ok(None) };
+        let Some(end) = intent.valid_until_ms else {
+            return Ok(None);
+        };
         if asked_ms < end.max(intent.written_ms).saturating_add(lag_ms) {
             return Ok(None);
         }
@@ -562,7 +564,9 @@ impl Client {
                 limit: None,
             }))
             .await?;
-        let Reply::Fills(fills) = fills else { return Ok(None) };
+        let Reply::Fills(fills) = fills else {
+            return Ok(None);
+        };
         if let Some(fill) = fills
             .iter()
             .find(|fill| fill.client_order_id.as_ref() == Some(&intent.client_order_id))
@@ -771,5 +775,15 @@ fn join(before: Option<Reply>, next: Reply) -> Reply {
             }
         };
     }
-    lists!(Instruments, Balances, Positions, Leverage, Orders, Fills, Acknowledged, Trades, Klines)
+    lists!(
+        Instruments,
+        Balances,
+        Positions,
+        Leverage,
+        Orders,
+        Fills,
+        Acknowledged,
+        Trades,
+        Klines
+    )
 }

@@ -324,7 +324,11 @@ impl Socket {
             }
             let venue = self.plan.protocol.venue();
             tracing::warn!(%venue, socket = self.id, why = ?ended.why, "connection lost");
-            let told = self.tell(Feed::Lost { why: ended.why.clone() }).await;
+            let told = self
+                .tell(Feed::Lost {
+                    why: ended.why.clone(),
+                })
+                .await;
             if !told || ended.why == Lost::Stopped {
                 self.tell(Feed::Ended { why: Lost::Stopped }).await;
                 return;
@@ -339,10 +343,17 @@ impl Socket {
             }
             // Moving on purpose from a connection that worked needs no wait; the connect limiter still spreads it.
             let planned = ended.stood
-                && matches!(ended.why, Lost::Age | Lost::Maintenance | Lost::Session(_) | Lost::Asked(_))
+                && matches!(
+                    ended.why,
+                    Lost::Age | Lost::Maintenance | Lost::Session(_) | Lost::Asked(_)
+                )
                 && backoff.failures() == 0;
             let wait = backoff.after_failure();
-            let until = if planned { Instant::now() } else { Instant::now() + wait };
+            let until = if planned {
+                Instant::now()
+            } else {
+                Instant::now() + wait
+            };
             if self.wait(until).await {
                 self.tell(Feed::Ended { why: Lost::Stopped }).await;
                 return;
@@ -365,7 +376,12 @@ impl Socket {
     }
 
     async fn tell(&self, feed: Feed) -> bool {
-        self.sender.send(Message { socket: self.id, feed }).await
+        self.sender
+            .send(Message {
+                socket: self.id,
+                feed,
+            })
+            .await
     }
 
     async fn live(&mut self) -> Ended {
@@ -408,7 +424,10 @@ impl Socket {
             // What must not be dropped goes first; nothing is read while it waits.
             let mut full = false;
             while let Some(feed) = life.pending.pop_front() {
-                match self.sender.offer(Message { socket: self.id, feed }) {
+                match self.sender.offer(Message {
+                    socket: self.id,
+                    feed,
+                }) {
                     Offer::Taken => {}
                     Offer::Closed => return Lost::Stopped,
                     Offer::Full(message) => {
@@ -685,7 +704,9 @@ impl Life {
         }
         if full {
             for watch in &mut self.watches {
-                watch.last = watch.last.max(now.checked_sub(watch.limit / 2).unwrap_or(watch.last));
+                watch.last = watch
+                    .last
+                    .max(now.checked_sub(watch.limit / 2).unwrap_or(watch.last));
             }
         }
         for watch in &mut self.watches {
@@ -737,7 +758,9 @@ impl Life {
     /// Sends what may be sent now.
     async fn flush(&mut self, now: Instant, within: Duration) -> Result<(), LinkError> {
         while !self.outbox.is_empty() && self.next_send <= now {
-            let Some(frame) = self.outbox.pop_front() else { break };
+            let Some(frame) = self.outbox.pop_front() else {
+                break;
+            };
             self.next_send = now + self.pace;
             self.send(frame, within).await?;
         }

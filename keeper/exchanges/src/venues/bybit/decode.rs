@@ -274,11 +274,15 @@ pub(super) fn order_of(
     let at = average_price.or(price).or(trigger_price);
     let base = |size| words::base_size(category, fields.symbol, size, at, instruments);
     // A stop of the whole position has no size of its own.
-    let size = match fields.qty.decimal("qty")? {
+    let size = match words::size(fields.qty, "qty")? {
         size if size.is_zero() => None,
         size => base(size)?,
     };
-    let filled = fields.cum_exec_qty.optional("cumExecQty")?.unwrap_or_default();
+    let filled = if fields.cum_exec_qty.is_absent() {
+        Decimal::ZERO
+    } else {
+        words::size(fields.cum_exec_qty, "cumExecQty")?
+    };
     Ok(Order {
         instrument: fields.symbol.into(),
         order_id: fields.order_id.into(),
@@ -653,7 +657,7 @@ fn market(
             each(data, |fields: TradeFields<'_>| {
                 same(fields.s, rest)?;
                 let price = fields.p.decimal("p")?;
-                let size = fields.v.decimal("v")?;
+                let size = words::size(fields.v, "v")?;
                 events.push(Event::Trade(Trade {
                     instrument: fields.s.into(),
                     trade_id: fields.i.into(),
@@ -834,7 +838,7 @@ pub(super) fn book(
             .iter()
             .map(|LevelFields(price, size)| {
                 let price = price.decimal("price")?;
-                let base = size.decimal("size")?;
+                let base = words::size(*size, "size")?;
                 Ok(Level {
                     price,
                     size: words::base_size(category, fields.s, base, Some(price), instruments)?

@@ -269,7 +269,7 @@ impl<'a> Reader<'a> {
             .iter()
             .map(|fields| {
                 let price = fields.price.decimal("price")?;
-                let size = fields.size.decimal("size")?;
+                let size = words::size(fields.size, "size")?;
                 Ok(Trade {
                     instrument: fields.symbol.into(),
                     trade_id: fields.exec_id.into(),

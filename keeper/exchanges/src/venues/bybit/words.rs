@@ -329,6 +329,15 @@ pub(super) fn positive(number: Number<'_>, field: &'static str) -> Result<Decima
     Ok(value)
 }
 
+/// A size: never below zero.
+pub(super) fn size(number: Number<'_>, field: &'static str) -> Result<Decimal, DecodeError> {
+    let size = number.decimal(field)?;
+    if size < Decimal::ZERO {
+        return Err(DecodeError::bad_number(field, number.text()));
+    }
+    Ok(size)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
