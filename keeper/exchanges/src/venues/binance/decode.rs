@@ -209,7 +209,7 @@ fn order_update(frame: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeError
     } else {
         None
     };
-    let size = order.q.decimal("q")?;
+    let size = words::size(order.q, "q")?;
     let order = Order {
         instrument: Text::new(order.s),
         order_id: Text::new(order.i.text()),
@@ -224,7 +224,7 @@ fn order_update(frame: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeError
         trigger_price: words::unless_zero(order.sp, "sp")?,
         // An order that closes the whole position has no size of its own.
         size: (!(order.cp && size.is_zero())).then_some(size),
-        filled: order.z.decimal("z")?,
+        filled: words::size(order.z, "z")?,
         average_price: words::unless_zero(Some(order.ap), "ap")?,
         reduce_only: order.reduce_only || order.cp,
         cause,
@@ -454,9 +454,12 @@ fn algo_update(frame: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeError>
     if order.at != "CONDITIONAL" {
         return Err(DecodeError::unknown_word("at", order.at));
     }
-    let size = order.q.decimal("q")?;
+    let size = words::size(order.q, "q")?;
     let size = (!(order.cp && size.is_zero())).then_some(size);
-    let filled = words::unless_zero(order.aq, "aq")?.unwrap_or_default();
+    let filled = match order.aq {
+        Some(filled) if !filled.is_absent() => words::size(filled, "aq")?,
+        _ => Decimal::ZERO,
+    };
     events.push(Event::Order(Order {
         instrument: Text::new(order.s),
         order_id: Text::new(order.aid.text()),
@@ -572,9 +575,9 @@ fn book_ticker(frame: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeError>
     events.push(Event::Ticker(Ticker {
         instrument: Text::new(words::supported(ticker.s)?),
         bid: Some(ticker.b.decimal("b")?),
-        bid_size: Some(ticker.bid_size.decimal("B")?),
+        bid_size: Some(words::size(ticker.bid_size, "B")?),
         ask: Some(ticker.a.decimal("a")?),
-        ask_size: Some(ticker.ask_size.decimal("A")?),
+        ask_size: Some(words::size(ticker.ask_size, "A")?),
         time_ms: ticker.time.unwrap_or(ticker.event_time).milliseconds("T")?,
         ..Ticker::default()
     }));
@@ -617,7 +620,7 @@ pub(super) fn levels(levels: &[LevelFields<'_>]) -> Result<Vec<Level>, DecodeErr
         .map(|LevelFields(price, size)| {
             Ok(Level {
                 price: price.decimal("price")?,
-                size: size.decimal("size")?,
+                size: words::size(*size, "size")?,
             })
         })
         .collect()
@@ -689,7 +692,7 @@ fn aggregate_trade(frame: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeEr
         instrument: Text::new(words::supported(trade.s)?),
         trade_id: Text::new(trade.a.text()),
         side: taker_side(trade.m),
-        size: trade.q.decimal("q")?,
+        size: words::size(trade.q, "q")?,
         price: trade.p.decimal("p")?,
         buyer: None,
         seller: None,
@@ -732,7 +735,7 @@ fn trade(frame: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeError> {
         instrument: Text::new(words::supported(trade.s)?),
         trade_id: Text::new(trade.t.text()),
         side: taker_side(trade.m),
-        size: trade.q.decimal("q")?,
+        size: words::size(trade.q, "q")?,
         price: trade.p.decimal("p")?,
         buyer: None,
         seller: None,

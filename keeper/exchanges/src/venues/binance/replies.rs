@@ -270,7 +270,7 @@ fn trades(instrument: &Text, body: &[u8]) -> Result<Reply, DecodeError> {
                 instrument: instrument.clone(),
                 trade_id: trade.a.text().into(),
                 side: taker_side(trade.m),
-                size: trade.q.decimal("q")?,
+                size: words::size(trade.q, "q")?,
                 price: trade.p.decimal("p")?,
                 buyer: None,
                 seller: None,
@@ -521,7 +521,7 @@ struct OrderFields<'a> {
 fn order(fields: &OrderFields<'_>) -> Result<Order, DecodeError> {
     let kind = words::order_kind(fields.kind)?;
     let client_order_id = fields.client_order_id.filter(|id| !id.is_empty());
-    let size = fields.orig_qty.decimal("origQty")?;
+    let size = words::size(fields.orig_qty, "origQty")?;
     Ok(Order {
         instrument: words::supported(fields.symbol)?.into(),
         order_id: fields.order_id.text().into(),
@@ -535,7 +535,7 @@ fn order(fields: &OrderFields<'_>) -> Result<Order, DecodeError> {
         price: words::unless_zero(Some(fields.price), "price")?,
         trigger_price: words::unless_zero(fields.stop_price, "stopPrice")?,
         size: (!(fields.close_position && size.is_zero())).then_some(size),
-        filled: fields.executed_qty.decimal("executedQty")?,
+        filled: words::size(fields.executed_qty, "executedQty")?,
         average_price: words::unless_zero(fields.avg_price, "avgPrice")?,
         reduce_only: fields.reduce_only || fields.close_position,
         cause: words::cause(client_order_id.unwrap_or_default(), fields.kind),
@@ -578,7 +578,7 @@ fn fills(body: &[u8]) -> Result<Reply, DecodeError> {
                 client_order_id: None,
                 side: words::side(fields.side)?,
                 position_side: Some(words::position_side(fields.position_side)?),
-                size: fields.qty.decimal("qty")?,
+                size: words::size(fields.qty, "qty")?,
                 price: words::price(fields.price, "price")?,
                 fee: Some(Fee {
                     amount: fields.commission.decimal("commission")?,

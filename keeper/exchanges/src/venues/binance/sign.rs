@@ -35,7 +35,7 @@ pub(super) fn sign(
         }
     }
     let in_body = matches!(request.method, Method::Post | Method::Put);
-    if in_body {
+    if in_body || request.access == Access::KeyOnly {
         headers.push((
             "Content-Type".to_owned(),
             "application/x-www-form-urlencoded".to_owned(),

@@ -213,6 +213,15 @@ pub(super) fn price(number: Number<'_>, field: &'static str) -> Result<Decimal, 
     Ok(price)
 }
 
+/// A size: never below zero.
+pub(super) fn size(number: Number<'_>, field: &'static str) -> Result<Decimal, DecodeError> {
+    let size = number.decimal(field)?;
+    if size < Decimal::ZERO {
+        return Err(DecodeError::bad_number(field, number.text()));
+    }
+    Ok(size)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,4 +1,15 @@
-//! Bybit.
+//! Bybit v5: linear contracts, whose sizes are base units, and inverse ones, whose sizes are US dollars.
+
+mod connections;
+mod decode;
+mod errors;
+mod instruments;
+mod replies;
+mod requests;
+mod sign;
+#[cfg(test)]
+mod tests;
+mod words;
 
 use crate::credentials::Credentials;
 use crate::error::{DecodeError, ReplyError, RequestError, SignError};
@@ -7,26 +18,25 @@ use crate::operation::{Operation, Reply};
 use crate::protocol::{Connection, Context, Endpoints, Environment, Heartbeat, Protocol};
 use crate::request::{Request, Response, SignedRequest};
 
-/// Bybit.
+/// Bybit v5, linear and inverse contracts.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Bybit;
 
-#[expect(unused_variables, clippy::unimplemented)]
 impl Protocol for Bybit {
     fn venue(&self) -> Venue {
         Venue::Bybit
     }
 
     fn endpoints(&self, environment: Environment) -> Endpoints {
-        unimplemented!()
+        connections::endpoints(environment)
     }
 
     fn known_instruments(&self) -> Instruments {
-        unimplemented!()
+        instruments::known()
     }
 
     fn requests(&self, operation: &Operation, context: &Context<'_>) -> Result<Vec<Request>, RequestError> {
-        unimplemented!()
+        requests::requests(operation, context)
     }
 
     fn sign(
@@ -36,7 +46,7 @@ impl Protocol for Bybit {
         credentials: Option<&Credentials>,
         timestamp_ms: u64,
     ) -> Result<SignedRequest, SignError> {
-        unimplemented!()
+        sign::sign(request, rest, credentials, timestamp_ms)
     }
 
     fn reply(
@@ -45,17 +55,18 @@ impl Protocol for Bybit {
         response: &Response,
         instruments: &Instruments,
     ) -> Result<Reply, ReplyError> {
-        unimplemented!()
+        replies::reply(operation, response, instruments)
     }
 
+    /// The topics of the account and of the market have different names, so that the scope does not matter.
     fn decode(
         &self,
         frame: &[u8],
-        scope: Scope,
+        _scope: Scope,
         instruments: &Instruments,
         events: &mut Vec<Event>,
     ) -> Result<(), DecodeError> {
-        unimplemented!()
+        decode::decode(frame, instruments, events)
     }
 
     fn connections(
@@ -63,13 +74,13 @@ impl Protocol for Bybit {
         endpoints: &Endpoints,
         streams: &[Stream],
         credentials: Option<&Credentials>,
-        listen_key: Option<&str>,
+        _listen_key: Option<&str>,
         timestamp_ms: u64,
     ) -> Result<Vec<Connection>, SignError> {
-        unimplemented!()
+        connections::connections(endpoints, streams, credentials, timestamp_ms)
     }
 
     fn heartbeat(&self) -> Heartbeat {
-        unimplemented!()
+        connections::heartbeat()
     }
 }
