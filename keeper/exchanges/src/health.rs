@@ -228,9 +228,9 @@ impl Health {
             p99_latency_us: p99,
             errors_per_thousand: u32::try_from(rate).unwrap_or(1_000),
             consecutive_errors: inner.consecutive_errors,
-            data_age_ms: inner.data.map(|at| {
-                u64::try_from(now.saturating_duration_since(at).as_millis()).unwrap_or(u64::MAX)
-            }),
+            data_age_ms: inner
+                .data
+                .map(|at| u64::try_from(now.saturating_duration_since(at).as_millis()).unwrap_or(u64::MAX)),
         }
     }
 

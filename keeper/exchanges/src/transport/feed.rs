@@ -227,9 +227,9 @@ pub enum Offer {
 #[must_use]
 pub fn replaceable(feed: &Feed) -> Option<Stream> {
     match feed {
-        Feed::Event { event, .. } => stream_of(event).filter(|stream| {
-            !matches!(stream, Stream::Account | Stream::User { .. })
-        }),
+        Feed::Event { event, .. } => {
+            stream_of(event).filter(|stream| !matches!(stream, Stream::Account | Stream::User { .. }))
+        }
         _ => None,
     }
 }
@@ -244,15 +244,25 @@ pub fn stream_of(event: &Event) -> Option<Stream> {
             None => Stream::Account,
         },
         Event::Order(_) | Event::Position(_) | Event::Balance(_) => Stream::Account,
-        Event::Ticker(ticker) => Stream::Ticker { instrument: instrument(&ticker.instrument) },
-        Event::Book(book) => Stream::Book { instrument: instrument(&book.instrument) },
-        Event::Trade(trade) => Stream::Trades { instrument: instrument(&trade.instrument) },
+        Event::Ticker(ticker) => Stream::Ticker {
+            instrument: instrument(&ticker.instrument),
+        },
+        Event::Book(book) => Stream::Book {
+            instrument: instrument(&book.instrument),
+        },
+        Event::Trade(trade) => Stream::Trades {
+            instrument: instrument(&trade.instrument),
+        },
         Event::Kline(kline) => Stream::Klines {
             instrument: instrument(&kline.instrument),
             interval: kline.interval,
         },
-        Event::Mark(mark) => Stream::Mark { instrument: instrument(&mark.instrument) },
-        Event::Funding(funding) => Stream::Mark { instrument: instrument(&funding.instrument) },
+        Event::Mark(mark) => Stream::Mark {
+            instrument: instrument(&mark.instrument),
+        },
+        Event::Funding(funding) => Stream::Mark {
+            instrument: instrument(&funding.instrument),
+        },
         Event::Control(_) => return None,
     })
 }
@@ -406,8 +416,14 @@ mod tests {
 
     fn time(feed: &Feed) -> u64 {
         match feed {
-            Feed::Event { event: Event::Ticker(ticker), .. } => ticker.time_ms,
-            Feed::Event { event: Event::Balance(balance), .. } => balance.time_ms,
+            Feed::Event {
+                event: Event::Ticker(ticker),
+                ..
+            } => ticker.time_ms,
+            Feed::Event {
+                event: Event::Balance(balance),
+                ..
+            } => balance.time_ms,
             _ => 0,
         }
     }

@@ -31,15 +31,17 @@
 
 pub mod backoff;
 pub mod clock;
+pub mod dedupe;
+pub mod feed;
 pub mod http;
 pub mod identity;
 pub mod ledger;
 pub mod limiter;
 pub mod limits;
 pub mod random;
+pub mod redundant;
 pub mod rest;
-pub mod feed;
+pub mod session;
+pub mod snapshot;
 pub mod socket;
 pub mod websocket;
-pub mod dedupe;
-pub mod session;

@@ -246,11 +246,16 @@ impl Handle {
         let _ = self.orders.try_send(Order::Reconnect(why.into()));
     }
 
-    /// Closes the connection and waits until the task has ended.
+    /// Closes the connection and waits until the task has ended: at most a second, because its last words may find no
+    /// room when nobody reads any more.
     pub async fn stop(mut self) {
-        let _ = self.orders.send(Order::Stop).await;
-        if let Some(task) = self.task.take() {
-            let _ = task.await;
+        let Some(mut task) = self.task.take() else { return };
+        let ended = timeout(Duration::from_secs(1), async {
+            let _ = self.orders.send(Order::Stop).await;
+            let _ = (&mut task).await;
+        });
+        if ended.await.is_err() {
+            task.abort();
         }
     }
 }
@@ -324,7 +329,11 @@ impl Socket {
             }
             let venue = self.plan.protocol.venue();
             tracing::warn!(%venue, socket = self.id, why = ?ended.why, "connection lost");
-            let told = self.tell(Feed::Lost { why: ended.why.clone() }).await;
+            let told = self
+                .tell(Feed::Lost {
+                    why: ended.why.clone(),
+                })
+                .await;
             if !told || ended.why == Lost::Stopped {
                 self.tell(Feed::Ended { why: Lost::Stopped }).await;
                 return;
@@ -339,10 +348,17 @@ impl Socket {
             }
             // Moving on purpose from a connection that worked needs no wait; the connect limiter still spreads it.
             let planned = ended.stood
-                && matches!(ended.why, Lost::Age | Lost::Maintenance | Lost::Session(_) | Lost::Asked(_))
+                && matches!(
+                    ended.why,
+                    Lost::Age | Lost::Maintenance | Lost::Session(_) | Lost::Asked(_)
+                )
                 && backoff.failures() == 0;
             let wait = backoff.after_failure();
-            let until = if planned { Instant::now() } else { Instant::now() + wait };
+            let until = if planned {
+                Instant::now()
+            } else {
+                Instant::now() + wait
+            };
             if self.wait(until).await {
                 self.tell(Feed::Ended { why: Lost::Stopped }).await;
                 return;
@@ -365,7 +381,12 @@ impl Socket {
     }
 
     async fn tell(&self, feed: Feed) -> bool {
-        self.sender.send(Message { socket: self.id, feed }).await
+        self.sender
+            .send(Message {
+                socket: self.id,
+                feed,
+            })
+            .await
     }
 
     async fn live(&mut self) -> Ended {
@@ -408,7 +429,10 @@ impl Socket {
             // What must not be dropped goes first; nothing is read while it waits.
             let mut full = false;
             while let Some(feed) = life.pending.pop_front() {
-                match self.sender.offer(Message { socket: self.id, feed }) {
+                match self.sender.offer(Message {
+                    socket: self.id,
+                    feed,
+                }) {
                     Offer::Taken => {}
                     Offer::Closed => return Lost::Stopped,
                     Offer::Full(message) => {
@@ -430,6 +454,9 @@ impl Socket {
             let now = Instant::now();
             if let Some(why) = life.due(&self.plan, now, full) {
                 life.ended = Some(why);
+                continue;
+            }
+            if !life.pending.is_empty() && !full {
                 continue;
             }
             if life.flush(now, self.plan.settings.answer_timeout).await.is_err() {
@@ -541,9 +568,10 @@ struct Life {
     outbox: std::collections::VecDeque<Frame>,
     next_send: Instant,
     pace: Duration,
+    /// Subscriptions sent, and those that were confirmed.
+    expected: usize,
     confirmed: usize,
     seen_data: bool,
-    last_received: Instant,
     beat_every: Duration,
     beat: Frame,
     next_beat: Instant,
@@ -580,9 +608,9 @@ impl Life {
             outbox: std::collections::VecDeque::new(),
             next_send: now,
             pace: settings.pace,
+            expected: 0,
             confirmed: 0,
             seen_data: false,
-            last_received: now,
             beat_every,
             beat,
             next_beat: now + beat_every,
@@ -611,19 +639,12 @@ impl Life {
         self.phase = Phase::Subscribing;
         self.asked = Instant::now();
         let texts = std::mem::take(&mut self.subscribe);
-        let count = texts.len();
+        self.expected = texts.len();
         self.outbox.extend(texts.into_iter().map(Frame::text));
         // Their sending is paced: the wait for the answers begins after the last.
-        self.asked += self.pace * u32::try_from(count).unwrap_or(u32::MAX);
+        self.asked += self.pace * u32::try_from(self.expected).unwrap_or(u32::MAX);
         self.confirmed = 0;
-        self.subscribe = Vec::new();
-        self.expected(plan, count);
-    }
-
-    /// With nothing to confirm it stands.
-    fn expected(&mut self, plan: &Plan, count: usize) {
-        self.subscribe.resize(count, String::new());
-        if count == 0 {
+        if self.expected == 0 {
             self.stand(plan, true);
         }
     }
@@ -685,7 +706,9 @@ impl Life {
         }
         if full {
             for watch in &mut self.watches {
-                watch.last = watch.last.max(now.checked_sub(watch.limit / 2).unwrap_or(watch.last));
+                watch.last = watch
+                    .last
+                    .max(now.checked_sub(watch.limit / 2).unwrap_or(watch.last));
             }
         }
         for watch in &mut self.watches {
@@ -737,7 +760,9 @@ impl Life {
     /// Sends what may be sent now.
     async fn flush(&mut self, now: Instant, within: Duration) -> Result<(), LinkError> {
         while !self.outbox.is_empty() && self.next_send <= now {
-            let Some(frame) = self.outbox.pop_front() else { break };
+            let Some(frame) = self.outbox.pop_front() else {
+                break;
+            };
             self.next_send = now + self.pace;
             self.send(frame, within).await?;
         }
@@ -778,7 +803,6 @@ impl Life {
 
     fn received(&mut self, plan: &Plan, health: &Health, frame: Frame, number: u64) {
         let now = Instant::now();
-        self.last_received = now;
         self.unanswered = None;
         let bytes: &[u8] = match &frame {
             Frame::Text(text) => text.as_bytes(),
@@ -831,7 +855,7 @@ impl Life {
                 }
                 Control::Subscribed { .. } | Control::Answered { .. } => {
                     self.confirmed = self.confirmed.saturating_add(1);
-                    if self.phase == Phase::Subscribing && self.confirmed >= self.subscribe.len() {
+                    if self.phase == Phase::Subscribing && self.confirmed >= self.expected {
                         self.stand(plan, true);
                     }
                     return;

@@ -62,14 +62,10 @@ impl Connect for WebSockets {
         let limits = WebSocketConfig::default()
             .max_message_size(Some(MAXIMUM_FRAME))
             .max_frame_size(Some(MAXIMUM_FRAME));
-        let (stream, _) = connect_async_tls_with_config(
-            url,
-            Some(limits),
-            true,
-            Some(Connector::Rustls(self.tls.clone())),
-        )
-        .await
-        .map_err(|error| describe(&error))?;
+        let (stream, _) =
+            connect_async_tls_with_config(url, Some(limits), true, Some(Connector::Rustls(self.tls.clone())))
+                .await
+                .map_err(|error| describe(&error))?;
         let (outgoing, incoming) = stream.split();
         Ok(Link {
             outgoing: Box::pin(outgoing.sink_map_err(|error| describe(&error))),
