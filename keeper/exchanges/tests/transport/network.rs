@@ -372,7 +372,9 @@ impl Reader {
     ) {
         let mut reconcile = Instant::now() + Duration::from_secs(10);
         let mut connected = self.state.is_certain();
-        while Instant::now() < deadline {
+        // A planned reconnect may fall on the deadline: the state is looked at when it is whole again.
+        let last = deadline + Duration::from_secs(100);
+        while Instant::now() < deadline || !self.state.is_certain() && Instant::now() < last {
             let mut changes = Vec::new();
             if let Some((ticket, task)) = self.snapshot.take_if(|(_, task)| task.is_finished()) {
                 if !self

@@ -114,7 +114,7 @@ async fn setup_at(venue: Venue, server: Server, rest: String, ledger: Arc<Memory
             limit_of_reads: Duration::from_millis(100),
             limit_of_acts: Duration::from_millis(100),
             lag: Duration::from_millis(100),
-            validity: Some(Duration::from_millis(100)),
+            validity: Some(Duration::from_secs(5)),
         },
         random: Random::seeded(1),
     });
