@@ -8,7 +8,7 @@
 //! - A REST snapshot taken while the stream was whole must agree with it. Where it does not, the snapshot wins at once,
 //!   and if the stream does not catch up within [`GRACE`] it is a [`Disagreement`]: the stream has missed something.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -112,6 +112,9 @@ pub enum Change {
     Certain,
     /// See there.
     Disagreement(Disagreement),
+    /// A list of positions came while a snapshot was under way, and which of the two is later cannot be told: take another
+    /// snapshot soon. What is held is right but for positions that may have been closed meanwhile.
+    Recheck,
     /// Something that is not state: leverage, margin call.
     Control(Control),
 }
@@ -119,8 +122,8 @@ pub enum Change {
 /// What REST said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Snapshot {
-    /// On the venue's clock, Unix milliseconds, before the first request went out: the snapshot holds everything up to
-    /// then.
+    /// A time that had certainly passed on the venue's clock before the first request went out, Unix milliseconds
+    /// ([`crate::transport::clock::VenueClock::certainly_passed_ms`]): the snapshot holds everything up to then.
     pub asked_ms: u64,
     /// All open positions; none where it was not asked.
     pub positions: Option<Vec<Position>>,
@@ -153,10 +156,12 @@ struct Suspect {
 /// The state of one account.
 #[derive(Debug)]
 pub struct AccountState {
-    positions: BTreeMap<PositionKey, Held<Position>>,
+    positions: HashMap<PositionKey, Held<Position>>,
     balances: BTreeMap<Text, Held<Balance>>,
     orders: BTreeMap<Text, Held<Order>>,
     ended: VecDeque<Text>,
+    /// Every order that was open at this time is in `orders`: what is not has ended since.
+    orders_whole_at_ms: u64,
     seen: Seen,
     /// Generation of the connection; a ticket of an older one is void.
     generation: u64,
@@ -172,10 +177,11 @@ impl AccountState {
     #[must_use]
     pub fn new(seen: Seen) -> Self {
         Self {
-            positions: BTreeMap::new(),
+            positions: HashMap::new(),
             balances: BTreeMap::new(),
             orders: BTreeMap::new(),
             ended: VecDeque::new(),
+            orders_whole_at_ms: 0,
             seen,
             generation: 0,
             certain: false,
@@ -192,7 +198,7 @@ impl AccountState {
         self.certain
     }
 
-    /// Open positions, by instrument.
+    /// Open positions, in no order.
     pub fn positions(&self) -> impl Iterator<Item = &Position> {
         self.positions
             .values()
@@ -268,7 +274,12 @@ impl AccountState {
         let was_certain = self.certain;
         self.apply_snapshot(snapshot, was_certain, changes);
         for (event, frame) in std::mem::take(&mut self.aside) {
-            self.apply(&event, frame, changes);
+            if matches!(event, Event::Control(Control::PositionsComplete)) {
+                // The list has no time of its own: older than the snapshot, it would close what was opened in between.
+                changes.push(Change::Recheck);
+            } else {
+                self.apply(&event, frame, changes);
+            }
         }
         if !self.certain {
             self.certain = true;
@@ -438,6 +449,9 @@ impl AccountState {
             if older || held == order {
                 return;
             }
+        } else if !source.is_rest() && !order.status.is_final() && order.time_ms <= self.orders_whole_at_ms {
+            // A snapshot taken after this state did not list it any more: it is a late message about an ended order.
+            return;
         }
         if order.status.is_final() {
             self.orders.remove(&order.order_id);
@@ -506,7 +520,7 @@ impl AccountState {
             }
         }
         if let Some(positions) = snapshot.positions {
-            let mut rows: BTreeMap<PositionKey, (Position, Source)> = positions
+            let mut rows: HashMap<PositionKey, (Position, Source)> = positions
                 .into_iter()
                 .map(|position| {
                     let key = (position.instrument.clone(), position.position_side);
@@ -604,7 +618,7 @@ impl AccountState {
     /// positions is believed.
     fn merge_account(
         &self,
-        rows: &mut BTreeMap<PositionKey, (Position, Source)>,
+        rows: &mut HashMap<PositionKey, (Position, Source)>,
         position: Position,
         changes: &mut Vec<Change>,
     ) {
@@ -649,6 +663,7 @@ impl AccountState {
             }
             self.order(order, Source::RestAccount, changes);
         }
+        self.orders_whole_at_ms = self.orders_whole_at_ms.max(asked_ms);
         let gone: Vec<Order> = self
             .orders
             .values()
@@ -698,4 +713,217 @@ fn same_position(one: &Position, other: &Position) -> bool {
         && one.entry_price == other.entry_price
         && one.leverage == other.leverage
         && one.margin_mode == other.margin_mode
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Cause, Decimal, OrderKind, OrderStatus, Side, TimeInForce};
+    use tokio::time::advance;
+
+    fn position(size: i64, time_ms: u64) -> Position {
+        Position {
+            size: size.into(),
+            ..closed(&("BTC".into(), PositionSide::Net), time_ms)
+        }
+    }
+
+    fn order(status: OrderStatus, time_ms: u64) -> Order {
+        Order {
+            instrument: "BTC".into(),
+            order_id: "1".into(),
+            client_order_id: None,
+            side: Side::Buy,
+            position_side: PositionSide::Net,
+            order_kind: OrderKind::Limit,
+            time_in_force: TimeInForce::GoodTilCancelled,
+            status,
+            venue_status: "".into(),
+            price: None,
+            trigger_price: None,
+            size: None,
+            filled: Decimal::ZERO,
+            average_price: None,
+            reduce_only: false,
+            cause: Cause::User,
+            time_ms,
+        }
+    }
+
+    fn fill(id: &str) -> Fill {
+        Fill {
+            instrument: "BTC".into(),
+            trade_id: id.into(),
+            order_id: "1".into(),
+            client_order_id: None,
+            side: Side::Buy,
+            position_side: None,
+            size: Decimal::ONE,
+            price: Decimal::ONE,
+            fee: None,
+            liquidity: None,
+            cause: Cause::User,
+            position_after: None,
+            user: None,
+            historic: false,
+            time_ms: 1,
+        }
+    }
+
+    fn feed(state: &mut AccountState, event: Event, frame: u64) -> Vec<Change> {
+        let mut changes = Vec::new();
+        let received_at = Instant::now();
+        state.feed(
+            &Feed::Event {
+                event,
+                received_at,
+                frame,
+            },
+            &mut changes,
+        );
+        changes
+    }
+
+    fn snapshot(asked_ms: u64, positions: Vec<Position>) -> Snapshot {
+        Snapshot {
+            asked_ms,
+            positions: Some(positions),
+            ..Snapshot::default()
+        }
+    }
+
+    fn take(state: &mut AccountState, snapshot: Snapshot) -> Vec<Change> {
+        let mut changes = Vec::new();
+        let ticket = state.begin_snapshot();
+        assert!(state.finish_snapshot(ticket, snapshot, &mut changes));
+        changes
+    }
+
+    fn size(state: &AccountState) -> Decimal {
+        state
+            .position("BTC", PositionSide::Net)
+            .map_or(Decimal::ZERO, |position| position.size)
+    }
+
+    fn disagreements(changes: &[Change]) -> usize {
+        changes
+            .iter()
+            .filter(|change| matches!(change, Change::Disagreement(_)))
+            .count()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_disagreement_is_the_venues_truth_at_once_and_told_when_the_stream_stays_behind() {
+        let mut state = AccountState::new(Seen::new(10));
+        take(&mut state, snapshot(10, vec![position(1, 5)]));
+        let changes = take(&mut state, snapshot(20, vec![position(3, 15)]));
+        assert_eq!((size(&state), disagreements(&changes)), (3.into(), 0));
+        advance(GRACE).await;
+        let mut changes = Vec::new();
+        state.tick(Instant::now(), &mut changes);
+        assert_eq!(disagreements(&changes), 1);
+        // The same again, but the stream was only late.
+        take(&mut state, snapshot(30, vec![position(4, 25)]));
+        feed(&mut state, Event::Position(position(4, 25)), 1);
+        advance(GRACE).await;
+        let mut changes = Vec::new();
+        state.tick(Instant::now(), &mut changes);
+        assert!(changes.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_newer_of_two_sources_wins_and_two_of_one_time_are_told() {
+        let mut state = AccountState::new(Seen::new(10));
+        let both = |account: Position| Snapshot {
+            account_positions: vec![account],
+            ..snapshot(10, vec![position(1, 5)])
+        };
+        take(&mut state, both(position(2, 6)));
+        assert_eq!(size(&state), 2.into());
+        let changes = take(&mut state, both(position(9, 5)));
+        assert_eq!(disagreements(&changes), 1);
+        // The stream knows something later than both.
+        feed(&mut state, Event::Position(position(7, 30)), 1);
+        take(&mut state, snapshot(20, vec![position(1, 5)]));
+        assert_eq!(size(&state), 7.into());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn events_during_a_snapshot_are_applied_over_it_and_a_lost_connection_voids_it() {
+        let mut state = AccountState::new(Seen::new(10));
+        let ticket = state.begin_snapshot();
+        assert!(feed(&mut state, Event::Position(position(5, 50)), 1).is_empty());
+        let mut changes = Vec::new();
+        assert!(state.finish_snapshot(ticket, snapshot(40, vec![position(4, 40)]), &mut changes));
+        assert_eq!(size(&state), 5.into());
+        let ticket = state.begin_snapshot();
+        state.lost(&mut changes);
+        assert!(!state.finish_snapshot(ticket, snapshot(60, vec![]), &mut changes));
+        assert!(!state.is_certain());
+        assert_eq!(size(&state), 5.into());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_complete_list_leaves_out_is_closed() {
+        let mut state = AccountState::new(Seen::new(10));
+        take(&mut state, snapshot(10, vec![position(1, 5)]));
+        let other = Position {
+            instrument: "ETH".into(),
+            ..position(2, 20)
+        };
+        feed(&mut state, Event::Position(other), 7);
+        assert_eq!(state.positions().count(), 2);
+        feed(&mut state, Event::Control(Control::PositionsComplete), 7);
+        assert_eq!(state.positions().count(), 1);
+        assert_eq!(size(&state), Decimal::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_ended_order_does_not_come_back() {
+        let mut state = AccountState::new(Seen::new(10));
+        let orders = |open: Vec<Order>, asked_ms| Snapshot {
+            asked_ms,
+            open_orders: Some(open),
+            ..Snapshot::default()
+        };
+        take(&mut state, orders(vec![order(OrderStatus::Open, 5)], 10));
+        assert_eq!(state.orders().count(), 1);
+        let changes = take(&mut state, orders(vec![], 20));
+        assert!(matches!(changes[0], Change::OrderGone(_)));
+        feed(
+            &mut state,
+            Event::Order(order(OrderStatus::PartiallyFilled, 15)),
+            1,
+        );
+        assert_eq!(state.orders().count(), 0);
+        let changes = feed(&mut state, Event::Order(order(OrderStatus::Filled, 15)), 2);
+        assert!(matches!(&changes[0], Change::Order(order) if order.status == OrderStatus::Filled));
+        feed(&mut state, Event::Order(order(OrderStatus::Open, 99)), 3);
+        assert_eq!(state.orders().count(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fill_is_told_once_whatever_brings_it_and_after_a_restart_too() {
+        let mut state = AccountState::new(Seen::new(10));
+        let with = |fills: Vec<Fill>| Snapshot {
+            fills,
+            ..Snapshot::default()
+        };
+        let told = |changes: &[Change]| {
+            changes
+                .iter()
+                .filter(|change| matches!(change, Change::Fill { .. }))
+                .count()
+        };
+        assert_eq!(told(&take(&mut state, with(vec![fill("a")]))), 1);
+        assert_eq!(told(&feed(&mut state, Event::Fill(fill("a")), 1)), 0);
+        assert_eq!(told(&feed(&mut state, Event::Fill(fill("b")), 2)), 1);
+        assert_eq!(
+            told(&take(&mut state, with(vec![fill("a"), fill("b"), fill("c")]))),
+            1
+        );
+        let stored = serde_json::to_string(state.seen()).unwrap();
+        let mut state = AccountState::new(serde_json::from_str(&stored).unwrap());
+        assert_eq!(told(&take(&mut state, with(vec![fill("c"), fill("d")]))), 1);
+    }
 }

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 pub mod account;
+pub mod aggregate;
+pub mod book;
 pub mod credentials;
 pub mod crypto;
 pub mod error;

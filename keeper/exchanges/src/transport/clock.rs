@@ -169,6 +169,17 @@ impl VenueClock {
             .saturating_add_signed(self.offset().map_or(0, |offset| offset.milliseconds))
     }
 
+    /// A time that has certainly passed at the venue, Unix milliseconds: the estimate less its uncertainty. Measure the
+    /// clock before it is relied on.
+    #[must_use]
+    pub fn certainly_passed_ms(&self) -> u64 {
+        let uncertainty = self
+            .offset()
+            .map_or(Duration::from_secs(1), |offset| offset.uncertainty);
+        self.now_ms()
+            .saturating_sub(milliseconds(uncertainty).saturating_add(1))
+    }
+
     /// A timestamp to sign with, Unix milliseconds: never before an earlier one (except after [`Self::distrust`]), and
     /// on Hyperliquid never the same twice.
     #[must_use]

@@ -50,6 +50,10 @@ pub enum NotSent {
     /// One before it in the same operation was not done.
     #[error("stopped: the request before it was not done")]
     Stopped,
+    /// Writing it down, or what was sent before it, took so long that it could still be taken after the end of validity
+    /// that was written.
+    #[error("too late: it took too long to get to the sending")]
+    TooLate,
     /// A read was given to [`Client::act`], or an act to [`Client::read`].
     #[error("{0} does not belong here: acts go to act, reads to read")]
     WrongDoor(&'static str),
@@ -406,6 +410,8 @@ impl Client {
         for request in &requests {
             let outcome = if stopped {
                 Outcome::NotSent(NotSent::Stopped)
+            } else if self.is_too_late(&intents) {
+                Outcome::NotSent(NotSent::TooLate)
             } else {
                 let sent = self.send(operation, request).await;
                 if matches!(&sent, Sent::Refused(error) if error.refusal == Refusal::Clock) {
@@ -450,6 +456,19 @@ impl Client {
         let validity = self.inner.parts.patience.validity?;
         let milliseconds = u64::try_from(validity.as_millis()).ok()?;
         now_ms.checked_add(milliseconds.checked_mul(2)?)
+    }
+
+    /// Signed now, it would be valid beyond what its intent says, and [`Self::resolve`] would call it safe too early.
+    fn is_too_late(&self, intents: &[Intent]) -> bool {
+        let Some(validity) = self.inner.parts.patience.validity else {
+            return false;
+        };
+        let validity_ms = u64::try_from(validity.as_millis()).unwrap_or(u64::MAX);
+        let end_ms = self.clock().now_ms().saturating_add(validity_ms);
+        intents
+            .iter()
+            .filter_map(|intent| intent.valid_until_ms)
+            .any(|until_ms| end_ms > until_ms)
     }
 
     /// Writes what is certain; what is not stays open in the ledger.

@@ -246,11 +246,16 @@ impl Handle {
         let _ = self.orders.try_send(Order::Reconnect(why.into()));
     }
 
-    /// Closes the connection and waits until the task has ended.
+    /// Closes the connection and waits until the task has ended: at most a second, because its last words may find no
+    /// room when nobody reads any more.
     pub async fn stop(mut self) {
-        let _ = self.orders.send(Order::Stop).await;
-        if let Some(task) = self.task.take() {
-            let _ = task.await;
+        let Some(mut task) = self.task.take() else { return };
+        let ended = timeout(Duration::from_secs(1), async {
+            let _ = self.orders.send(Order::Stop).await;
+            let _ = (&mut task).await;
+        });
+        if ended.await.is_err() {
+            task.abort();
         }
     }
 }
@@ -451,6 +456,9 @@ impl Socket {
                 life.ended = Some(why);
                 continue;
             }
+            if !life.pending.is_empty() && !full {
+                continue;
+            }
             if life.flush(now, self.plan.settings.answer_timeout).await.is_err() {
                 life.ended = Some(Lost::Closed("cannot send".to_owned()));
                 continue;
@@ -560,9 +568,10 @@ struct Life {
     outbox: std::collections::VecDeque<Frame>,
     next_send: Instant,
     pace: Duration,
+    /// Subscriptions sent, and those that were confirmed.
+    expected: usize,
     confirmed: usize,
     seen_data: bool,
-    last_received: Instant,
     beat_every: Duration,
     beat: Frame,
     next_beat: Instant,
@@ -599,9 +608,9 @@ impl Life {
             outbox: std::collections::VecDeque::new(),
             next_send: now,
             pace: settings.pace,
+            expected: 0,
             confirmed: 0,
             seen_data: false,
-            last_received: now,
             beat_every,
             beat,
             next_beat: now + beat_every,
@@ -630,19 +639,12 @@ impl Life {
         self.phase = Phase::Subscribing;
         self.asked = Instant::now();
         let texts = std::mem::take(&mut self.subscribe);
-        let count = texts.len();
+        self.expected = texts.len();
         self.outbox.extend(texts.into_iter().map(Frame::text));
         // Their sending is paced: the wait for the answers begins after the last.
-        self.asked += self.pace * u32::try_from(count).unwrap_or(u32::MAX);
+        self.asked += self.pace * u32::try_from(self.expected).unwrap_or(u32::MAX);
         self.confirmed = 0;
-        self.subscribe = Vec::new();
-        self.expected(plan, count);
-    }
-
-    /// With nothing to confirm it stands.
-    fn expected(&mut self, plan: &Plan, count: usize) {
-        self.subscribe.resize(count, String::new());
-        if count == 0 {
+        if self.expected == 0 {
             self.stand(plan, true);
         }
     }
@@ -801,7 +803,6 @@ impl Life {
 
     fn received(&mut self, plan: &Plan, health: &Health, frame: Frame, number: u64) {
         let now = Instant::now();
-        self.last_received = now;
         self.unanswered = None;
         let bytes: &[u8] = match &frame {
             Frame::Text(text) => text.as_bytes(),
@@ -854,7 +855,7 @@ impl Life {
                 }
                 Control::Subscribed { .. } | Control::Answered { .. } => {
                     self.confirmed = self.confirmed.saturating_add(1);
-                    if self.phase == Phase::Subscribing && self.confirmed >= self.subscribe.len() {
+                    if self.phase == Phase::Subscribing && self.confirmed >= self.expected {
                         self.stand(plan, true);
                     }
                     return;

@@ -1,0 +1,7 @@
+//! The transport against a scripted venue with a protocol of its own: over real HTTP on loopback, and over a network in
+//! memory whose faults follow from a seed.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod network;
+mod rest;
+mod script;
