@@ -12,12 +12,12 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::account::{AccountState, Change, Disagreement, Snapshot, Ticket};
+use crate::account::{AccountState, Change, Disagreement, Snapshot};
 use crate::credentials::Credentials;
 use crate::error::SignError;
 use crate::health::{Health, Limits};
 use crate::model::{Balance, Decimal, Event, Fill, Instruments, Position, Stream, Text, Venue};
-use crate::operation::{Empty, FillQuery, Maybe, Operation, Reply};
+use crate::operation::{Empty, Operation, Reply};
 use crate::protocol::{Endpoints, Protocol};
 use crate::transport::backoff::ConnectLimiter;
 use crate::transport::clock::{LocalClock, VenueClock};
@@ -28,6 +28,7 @@ use crate::transport::ledger::MemoryLedger;
 use crate::transport::limiter::Limiter;
 use crate::transport::random::Random;
 use crate::transport::rest::{Client, Parts, Patience, ReadError};
+use crate::transport::snapshot::{self, FillsSince};
 use crate::transport::socket::{Connect, LinkError, Plan, SessionKeys, Settings, plan, start};
 use crate::transport::websocket::WebSockets;
 
@@ -35,8 +36,6 @@ use crate::transport::websocket::WebSockets;
 const ROOM: usize = 1_024;
 /// How far before a gap fills are asked for, milliseconds: the venue's clock and ours may differ by that.
 const OVERLAP_MS: u64 = 60_000;
-/// Fills asked for after a gap.
-const FILLS: u32 = 100;
 /// Longest request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause after a snapshot that could not be taken.
@@ -151,6 +150,7 @@ pub async fn follow_with(
         venue,
         client,
         state: AccountState::new(Seen::new(SEEN)),
+        instruments: options.marks.clone(),
         marks: HashMap::new(),
         changed_ms: 0,
         repaired_until_ms: 0,
@@ -208,6 +208,7 @@ struct Follower {
     venue: Venue,
     client: Client,
     state: AccountState,
+    instruments: Vec<Text>,
     marks: HashMap<Text, Decimal>,
     changed_ms: u64,
     /// Fills up to here were asked for.
@@ -290,7 +291,7 @@ impl Follower {
                     });
                 }
             }
-            if changes.iter().any(|change| matches!(change, Change::Uncertain | Change::OrderGone(_))) {
+            if changes.iter().any(|change| matches!(change, Change::Uncertain | Change::Recheck | Change::OrderGone(_))) {
                 next_snapshot = Some(Instant::now());
             }
             if let Err(end) = self.tell(changes).await {
@@ -313,40 +314,22 @@ impl Follower {
                 Ok(whole)
             }
             Err(error) => {
-                self.give_up(ticket, changes);
+                self.state.abandon_snapshot(ticket, changes);
                 Err(error)
             }
         }
     }
 
-    fn give_up(&mut self, ticket: Ticket, changes: &mut Vec<Change>) {
-        self.state.abandon_snapshot(ticket, changes);
-    }
-
     async fn ask(&self) -> Result<Snapshot, ReadError> {
-        let asked_ms = self.client.clock().now_ms();
-        let fills = Operation::Fills(FillQuery {
-            instrument: None,
-            start_ms: Some(self.repaired_until_ms.saturating_sub(OVERLAP_MS)),
-            limit: Some(FILLS),
-        });
-        let mut snapshot = Snapshot {
-            asked_ms,
-            ..Snapshot::default()
+        let since_ms = self.repaired_until_ms.saturating_sub(OVERLAP_MS);
+        let since = FillsSince {
+            start_ms: Some(since_ms),
+            // Binance lists fills of one instrument only.
+            instruments: if self.venue == Venue::Binance { self.instruments.clone() } else { Vec::new() },
         };
-        if let Reply::Positions(positions) = self.client.read(&Operation::Positions(Maybe::default())).await? {
-            snapshot.positions = Some(positions);
-        }
-        if let Reply::Balances(balances) = self.client.read(&Operation::Balances(Empty {})).await? {
-            snapshot.balances = Some(balances);
-        }
-        if let Reply::Fills(fills) = self.client.read(&fills).await? {
-            // What happened before we began is nobody's business.
-            snapshot.fills = fills
-                .into_iter()
-                .filter(|fill| fill.time_ms >= self.repaired_until_ms.saturating_sub(OVERLAP_MS))
-                .collect();
-        }
+        let mut snapshot = snapshot::take(&self.client, &since).await?;
+        // What happened before we began is nobody's business.
+        snapshot.fills.retain(|fill| fill.time_ms >= since_ms);
         Ok(snapshot)
     }
 
@@ -370,7 +353,7 @@ impl Follower {
                     tracing::warn!(venue = %self.venue, ?disagreement, "stream and REST disagree; REST counts");
                     self.send(Told::Disagreement(Box::new(disagreement))).await?;
                 }
-                Change::Order(_) | Change::OrderGone(_) | Change::Uncertain | Change::Certain | Change::Control(_) => {}
+                Change::Order(_) | Change::OrderGone(_) | Change::Uncertain | Change::Certain | Change::Recheck | Change::Control(_) => {}
             }
         }
         let view = View {
