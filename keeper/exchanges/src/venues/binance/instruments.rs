@@ -2,8 +2,11 @@
 
 use crate::model::{Decimal, Instrument, Instruments, Venue};
 
+/// A decimal by its digits and how many of them stand behind the point.
+type Digits = (i64, u32);
+
 /// Symbol, base, tick, lot, minimum notional as the venue published them.
-const KNOWN: [(&str, &str, (i64, u32), (i64, u32), i64); 6] = [
+const KNOWN: [(&str, &str, Digits, Digits, i64); 6] = [
     ("BTCUSDT", "BTC", (1, 1), (1, 3), 100),
     ("ETHUSDT", "ETH", (1, 2), (1, 3), 20),
     ("SOLUSDT", "SOL", (1, 2), (1, 2), 5),

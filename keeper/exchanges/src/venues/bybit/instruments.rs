@@ -2,8 +2,11 @@
 
 use crate::model::{ContractKind, Decimal, Instrument, Instruments, SizeUnit, Venue};
 
+/// A decimal by its digits and how many of them stand behind the point.
+type Digits = (i64, u32);
+
 /// Symbol, base, settlement asset, tick, lot as the venue published them; sizes in base units.
-const LINEAR: [(&str, &str, &str, (i64, u32), (i64, u32)); 7] = [
+const LINEAR: [(&str, &str, &str, Digits, Digits); 7] = [
     ("BTCUSDT", "BTC", "USDT", (1, 1), (1, 3)),
     ("ETHUSDT", "ETH", "USDT", (1, 2), (1, 2)),
     ("SOLUSDT", "SOL", "USDT", (1, 2), (1, 1)),
@@ -14,7 +17,7 @@ const LINEAR: [(&str, &str, &str, (i64, u32), (i64, u32)); 7] = [
 ];
 
 /// Symbol, base, tick; sizes in whole US dollars.
-const INVERSE: [(&str, &str, (i64, u32)); 4] = [
+const INVERSE: [(&str, &str, Digits); 4] = [
     ("BTCUSD", "BTC", (1, 1)),
     ("ETHUSD", "ETH", (1, 2)),
     ("SOLUSD", "SOL", (1, 3)),
