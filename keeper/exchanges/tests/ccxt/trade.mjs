@@ -128,13 +128,17 @@ async function main() {
   assert.ok(!after.some((one) => one.symbol === symbol && one.contracts > 0), JSON.stringify(after));
   done('closed');
 
+  // What is worth showing of one venue only.
+  await steps.more?.({ exchange, price, within, done, assert });
+
   await assert.rejects(exchange.createOrder(symbol, 'market', 'buy', amount * 1_000_000, steps.marketPrice ? price : undefined, steps.order));
   done('an order beyond the margin is refused');
 
   const stranger = venues[venue](ccxt, url, { secret: steps.wrongSecret ?? 'wrong' }).exchange;
   stranger.setMarkets(Object.values(exchange.markets));
   if (steps.authentication !== false) {
-    await assert.rejects(stranger.fetchBalance(), steps.wrongError ?? ccxt.AuthenticationError);
+    const signed = steps.signed ?? ((one) => one.fetchBalance());
+    await assert.rejects(signed(stranger), steps.wrongError ?? ccxt.AuthenticationError);
     done('a wrong secret is refused');
   }
 }
