@@ -52,3 +52,8 @@ async fn ccxt_trades_on_the_simulator_of_hyperliquid() {
 async fn ccxt_trades_on_the_simulator_of_deribit() {
     ccxt_trades_on(Venue::Deribit).await;
 }
+
+#[tokio::test]
+async fn ccxt_trades_on_the_simulator_of_htx() {
+    ccxt_trades_on(Venue::Htx).await;
+}

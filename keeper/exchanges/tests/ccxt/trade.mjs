@@ -59,7 +59,7 @@ async function main() {
       orders.push(...(await exchange.watchOrders(steps.watchAll ? undefined : symbol)));
     }
   })();
-  watching.catch(() => {});
+  watching.catch((error) => console.error('orders are no longer watched:', error));
   const seen = async (id, status) => {
     const deadline = Date.now() + 10_000;
     for (;;) {
@@ -72,6 +72,8 @@ async function main() {
   await ticker;
   done('ticker over a socket');
   await steps.ready?.(exchange);
+  // ccxt does not tell when the venue has taken a subscription, and most venues push no snapshot of orders.
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
 
   const low = exchange.priceToPrecision(symbol, price * 0.9);
   const resting = await exchange.createOrder(symbol, 'limit', 'buy', amount, Number(low), steps.order);

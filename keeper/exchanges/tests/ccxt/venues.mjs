@@ -95,7 +95,7 @@ export function deribit(ccxt, url, more = {}) {
       assert.ok(book.bids[0][0] < book.asks[0][0] && book.bids.length <= 21, 'changes keep the book sound');
       done('book with its changes, trades and candles over a socket');
       const watched = Promise.all([exchange.watchMyTrades(symbol), exchange.watchBalance()]);
-      await new Promise((resolve) => setTimeout(resolve, 300));
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
       const bought = await exchange.createOrder(symbol, 'market', 'buy', 0.01, undefined, { label: 'mine' });
       assert.equal(bought.trades.length, 1);
       await within(watched, 'a fill and a balance');
@@ -112,4 +112,61 @@ export function deribit(ccxt, url, more = {}) {
     },
   };
   return { exchange, symbol, amount: 0.01, steps };
+}
+
+export function htx(ccxt, url, more = {}) {
+  const exchange = client(ccxt.pro.htx, url, {
+    hosts: ['https://{hostname}', 'wss://api.hbdm.vn'],
+    options: { defaultType: 'swap', defaultSubType: 'linear', fetchMarkets: { types: { spot: false, linear: true, inverse: false } } },
+    ...more,
+  });
+  exchange.has.fetchCurrencies = false;
+  // The host is signed.
+  const { host } = new URL(url);
+  exchange.urls.hostnames.contract = host;
+  // Of the address of a socket ccxt signs the path, but finds it only in encrypted ones.
+  const { hmac } = exchange;
+  exchange.hmac = (text, ...rest) => {
+    const payload = new TextDecoder().decode(text).replace(`\nws://${host}/`, '\n/');
+    return hmac.call(exchange, exchange.encode(payload), ...rest);
+  };
+  const symbol = 'BTC/USDT:USDT';
+  const steps = {
+    leverage: {},
+    // The venue has no change of an order, and ccxt none for it.
+    amend: false,
+    more: async ({ price, within, done, assert }) => {
+      await within(Promise.all([exchange.watchTrades(symbol), exchange.watchOHLCV(symbol), exchange.watchOrderBook(symbol)]), 'market data');
+      const first = exchange.orderbooks[symbol].nonce;
+      await within(exchange.watchOrderBook(symbol), 'a change of the book');
+      await within(exchange.watchOrderBook(symbol), 'a change of the book');
+      const book = exchange.orderbooks[symbol];
+      assert.ok(book.nonce > first && book.bids[0][0] < book.asks[0][0] && book.bids.length <= 20, 'changes keep the book sound');
+      done('book with its changes, trades and candles over a socket');
+      const watched = Promise.all([exchange.watchMyTrades(symbol), exchange.watchBalance()]);
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      await exchange.createOrder(symbol, 'market', 'buy', 3);
+      await within(watched, 'a fill and a balance');
+      const stop = await exchange.createOrder(symbol, 'market', 'sell', 3, undefined, { stopLossPrice: price * 0.9 });
+      assert.ok((await exchange.fetchOpenOrders(symbol, undefined, undefined, { stopLoss: true })).some((one) => one.id === stop.id));
+      await exchange.cancelOrder(stop.id, symbol, { stopLoss: true });
+      await exchange.closePosition(symbol);
+      assert.deepEqual(await exchange.fetchPositions([symbol]), []);
+      done('fills and balance were pushed, a stop waited, the position was closed');
+      const order = (clientOrderId) => ({ symbol, type: 'limit', side: 'buy', amount: 1, price: price * 0.9, params: { clientOrderId } });
+      const [one, two] = await exchange.createOrders([order('11'), order('12')]);
+      await exchange.cancelOrders([one.id, two.id], symbol);
+      assert.deepEqual(await exchange.fetchOpenOrders(symbol), []);
+      await assert.rejects(exchange.cancelOrder(one.id, symbol), ccxt.OrderNotFound);
+      await exchange.setPositionMode(true);
+      await exchange.createOrder(symbol, 'market', 'buy', 2, undefined, { position_side: 'long' });
+      await exchange.createOrder(symbol, 'market', 'sell', 1, undefined, { position_side: 'short' });
+      assert.deepEqual((await exchange.fetchPositions([symbol])).map((one) => [one.side, one.contracts]), [['long', 2], ['short', 1]]);
+      await exchange.createOrder(symbol, 'market', 'sell', 2, undefined, { position_side: 'long' });
+      await exchange.createOrder(symbol, 'market', 'buy', 1, undefined, { position_side: 'short' });
+      await exchange.setPositionMode(false);
+      done('several at once; both sides of a position beside each other');
+    },
+  };
+  return { exchange, symbol, amount: 2, steps };
 }

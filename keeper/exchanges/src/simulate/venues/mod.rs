@@ -9,7 +9,9 @@ use super::wire::Wire;
 use crate::model::{Decimal, Instrument, Venue};
 
 mod binance;
+mod books;
 mod deribit;
+mod htx;
 mod hyperliquid;
 
 /// Money of the account nobody configured.
@@ -31,6 +33,7 @@ pub fn wire(venue: Venue) -> Result<(Box<dyn Wire>, Listing), NoSimulator> {
     match venue {
         Venue::Binance => Ok((Box::new(binance::Binance::default()), binance::instruments())),
         Venue::Deribit => Ok((Box::new(deribit::Deribit::default()), deribit::instruments())),
+        Venue::Htx => Ok((Box::new(htx::Htx::default()), htx::instruments())),
         Venue::Hyperliquid => Ok((
             Box::new(hyperliquid::Hyperliquid::default()),
             hyperliquid::instruments(),

@@ -6,6 +6,7 @@ use crate::model::{
     Book, Cause, Decimal, Fill, Liquidity, Order, OrderKind, OrderStatus, Position, Side, TimeInForce, Trade,
 };
 use crate::simulate::engine::{Engine, Quote};
+use crate::simulate::venues::books::changes;
 use crate::simulate::wire::number;
 
 /// The account's currency.
@@ -284,24 +285,17 @@ pub(super) fn book_snapshot(book: &Book, sequence: i64, now_ms: u64) -> Value {
 /// What changed from one book to the next.
 pub(super) fn book_change(before: &Book, after: &Book, sequence: i64, now_ms: u64) -> Value {
     let side = |old: &[crate::model::Level], new: &[crate::model::Level]| -> Value {
-        let at = |levels: &[crate::model::Level], price: Decimal| {
-            levels
-                .iter()
-                .find(|level| level.price == price)
-                .map(|level| level.size)
-        };
-        let gone = old
-            .iter()
-            .filter(|level| at(new, level.price).is_none())
-            .map(|level| json!(["delete", amount(level.price), amount(Decimal::ZERO)]));
-        let come = new.iter().filter_map(|level| match at(old, level.price) {
-            None => Some(json!(["new", amount(level.price), amount(level.size)])),
-            Some(size) if size != level.size => {
-                Some(json!(["change", amount(level.price), amount(level.size)]))
-            }
-            Some(_) => None,
-        });
-        gone.chain(come).collect()
+        changes(old, new)
+            .into_iter()
+            .map(|change| {
+                let word = match (change.level.size.is_zero(), change.known) {
+                    (true, _) => "delete",
+                    (false, true) => "change",
+                    (false, false) => "new",
+                };
+                json!([word, amount(change.level.price), amount(change.level.size)])
+            })
+            .collect()
     };
     json!({ "type": "change", "timestamp": now_ms, "instrument_name": after.instrument, "change_id": sequence,
             "prev_change_id": sequence - 1, "bids": side(&before.bids, &after.bids), "asks": side(&before.asks, &after.asks) })

@@ -4,7 +4,7 @@
 mod calls;
 mod form;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value, json};
@@ -15,9 +15,10 @@ use self::form::{
     summary, ticker_of, trade_of,
 };
 use crate::crypto::hmac_hex;
-use crate::model::{Book, BookCheck, Decimal, Event, Instrument, Text, Venue};
+use crate::model::{Book, BookCheck, Decimal, Event, Instrument, Venue};
 use crate::request::{Method, Response};
 use crate::simulate::engine::{Engine, Reject, Update};
+use crate::simulate::venues::books::Books;
 use crate::simulate::wire::{Cost, Frame, Incoming, Limit, Socket, Wire, print};
 
 /// Other requests: 20 a second, as many as 100 at once.
@@ -38,8 +39,6 @@ const WINDOW_MS: u64 = 60_000;
 const TOKEN_SECONDS: u64 = 900;
 /// Least seconds between heartbeats.
 const LEAST_HEARTBEAT: u64 = 10;
-/// Books that are kept to tell what changed.
-const BOOKS: usize = 256;
 /// Longest message on a socket, bytes.
 const MAXIMUM_MESSAGE: usize = 32_768;
 
@@ -74,14 +73,13 @@ struct Memory {
     /// Tokens: whose, until when, whether it is one to renew with.
     tokens: HashMap<String, (String, u64, bool)>,
     issued: u64,
-    /// The last books by their number.
-    books: HashMap<Text, BTreeMap<i64, Book>>,
 }
 
 /// The wire.
 #[derive(Debug, Default)]
 pub(super) struct Deribit {
     memory: Mutex<Memory>,
+    books: Books,
 }
 
 /// What it lists.
@@ -376,20 +374,11 @@ impl Deribit {
                 let book = engine.book(quote);
                 socket.memory["books"][quote.instrument.instrument.as_str()] = json!(quote.sequence);
                 let first = book_snapshot(&book, quote.sequence, engine.now_ms());
-                self.keep(quote.sequence, book);
+                self.books.keep(quote.sequence, &book);
                 Some(notification(channel, &first))
             }
             ("ticker", _) => Some(notification(channel, &ticker_of(engine, quote))),
             _ => None,
-        }
-    }
-
-    fn keep(&self, sequence: i64, book: Book) {
-        let mut memory = self.memory();
-        let books = memory.books.entry(book.instrument.clone()).or_default();
-        books.entry(sequence).or_insert(book);
-        while books.len() > BOOKS {
-            books.pop_first();
         }
     }
 
@@ -410,16 +399,15 @@ impl Deribit {
                          "asks": asks }),
             ));
         }
-        self.keep(last, book.clone());
+        self.books.keep(last, book);
         // The snapshot holds what was queued before it.
         if socket.memory["books"][book.instrument.as_str()].as_i64()? >= last {
             return None;
         }
-        let memory = self.memory();
-        let before = memory.books.get(&book.instrument)?.get(&(last - 1))?;
+        let before = self.books.get(&book.instrument, last - 1)?;
         Some(notification(
             channel,
-            &book_change(before, book, last, engine.now_ms()),
+            &book_change(&before, book, last, engine.now_ms()),
         ))
     }
 
