@@ -1,5 +1,6 @@
 //! HTX linear swaps as its documentation describes the wire: sizes are whole contracts, server frames are gzip.
 
+mod legacy;
 mod market;
 mod v5;
 
@@ -263,8 +264,12 @@ impl Htx {
             return refuse(2_002, "invalid.auth.state");
         }
         let v5 = socket.path == V5_SOCKET;
-        let known =
-            public || v5 && matches!(topic, "orders" | "trade" | "positions" | "account" | "accounts");
+        let known = public
+            || if v5 {
+                matches!(topic, "orders" | "trade" | "positions" | "account" | "accounts")
+            } else {
+                legacy::known(topic)
+            };
         if !known {
             return refuse(2_010, "Topic error.");
         }
@@ -272,7 +277,7 @@ impl Htx {
         if v5 && code != "*" && engine.quote(&code.to_uppercase()).is_none() {
             return refuse(2_011, "Contract doesn't exist.");
         }
-        let remembered = if public {
+        let remembered = if public || !v5 {
             topic.to_owned()
         } else {
             format!("{topic} {code}")
@@ -287,6 +292,7 @@ impl Htx {
         }
         let key = socket.account.clone().unwrap_or_default();
         match topic {
+            _ if !v5 => out.extend(legacy::first(topic, &key, engine)),
             "positions" => {
                 let data: Value = engine
                     .positions(&key)
@@ -371,19 +377,27 @@ impl Wire for Htx {
         let is_v5 = request.path.starts_with("/v5/");
         let value = match authenticate(request, engine) {
             Ok(key) if is_v5 => self.v5(&key, request, engine),
-            Ok(_) => {
-                return Response {
-                    status: 404,
-                    headers: Vec::new(),
-                    body: b"Not Found".to_vec(),
-                };
-            }
+            Ok(key) => match self.legacy(&key, request, engine) {
+                Some(value) => value,
+                None => {
+                    return Response {
+                        status: 404,
+                        headers: Vec::new(),
+                        body: b"Not Found".to_vec(),
+                    };
+                }
+            },
             Err((code, message)) if is_v5 => v5::failure(code, message, now_ms),
             Err((code, message)) => {
                 json!({ "status": "error", "err_code": code, "err_msg": message, "ts": now_ms })
             }
         };
         Response::ok(printed(&value))
+    }
+
+    /// The older interface reads with POST too.
+    fn acts(&self, request: &Incoming) -> bool {
+        request.method == Method::Post && (request.path.starts_with("/v5/") || legacy::acts(&request.path))
     }
 
     fn costs(&self, request: &Incoming) -> Vec<Cost> {
@@ -449,9 +463,9 @@ impl Wire for Htx {
             .iter()
             .filter_map(|topic| match &update.account {
                 None if !is_private(socket) => self.market_push(socket, topic, &update.event, engine),
-                Some(key) if socket.account.as_ref() == Some(key) => {
-                    account_push(topic, key, &update.event, engine)
-                }
+                Some(key) if socket.account.as_ref() != Some(key) => None,
+                Some(key) if socket.path == LEGACY_SOCKET => legacy::push(topic, key, update, engine),
+                Some(key) => account_push(topic, key, &update.event, engine),
                 _ => None,
             })
             .collect()
@@ -508,5 +522,132 @@ impl Wire for Htx {
             Reject::Unchanged => (1_493, "Nothing to change."),
         };
         (code.to_string(), message.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+    use crate::simulate::engine::Account;
+
+    const NOW_MS: u64 = 1_700_000_000_000;
+
+    fn engine() -> Engine {
+        let mut engine = Engine::new(Venue::Htx, instruments(), 1);
+        engine.add_account(Account::new("key", "secret", "", Decimal::from(100_000)));
+        engine.set_clock(NOW_MS);
+        engine
+    }
+
+    fn signed(path: &str, body: &Value) -> Incoming {
+        let query =
+            "AccessKeyId=key&SignatureMethod=HmacSHA256&SignatureVersion=2&Timestamp=2023-11-14T22%3A13%3A20";
+        let signature = hmac_base64("secret", &format!("POST\nlocalhost:1\n{path}\n{query}"));
+        Incoming {
+            method: Method::Post,
+            path: path.to_owned(),
+            raw_query: format!("{query}&Signature={}", crate::request::encode(&signature)),
+            headers: Vec::new(),
+            body: body.to_string(),
+            host: "localhost:1".to_owned(),
+        }
+    }
+
+    fn ask(engine: &mut Engine, name: &str, body: &Value) -> Value {
+        let request = signed(&format!("/linear-swap-api/v1/{name}"), body);
+        let response = Htx::default().rest(&request, engine);
+        serde_json::from_slice(&response.body).unwrap()
+    }
+
+    fn unzipped(frame: &Frame) -> Value {
+        let Frame::Binary(bytes) = frame else {
+            panic!("not gzip")
+        };
+        let mut text = String::new();
+        flate2::read::GzDecoder::new(bytes.as_slice())
+            .read_to_string(&mut text)
+            .unwrap();
+        serde_json::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn the_older_interface_opens_and_closes_both_sides() {
+        let mut engine = engine();
+        let mode = json!({ "margin_account": "USDT", "position_mode": "dual_side" });
+        assert_eq!(
+            ask(&mut engine, "swap_cross_switch_position_mode", &mode)["status"],
+            "ok"
+        );
+        let order = |direction: &str, offset: &str| {
+            json!({ "contract_code": "BTC-USDT", "volume": 3, "direction": direction, "offset": offset, "lever_rate": 5,
+                    "order_price_type": "market" })
+        };
+        let taken = ask(&mut engine, "swap_cross_order", &order("buy", "open"));
+        assert_eq!(taken["data"]["order_id_str"], "1000000008886774001");
+        ask(&mut engine, "swap_cross_order", &order("sell", "open"));
+        let held = ask(&mut engine, "swap_cross_position_info", &json!({}));
+        assert_eq!(held["data"][0]["direction"], "buy");
+        assert_eq!(held["data"][0]["volume"], 3);
+        assert_eq!(held["data"][1]["direction"], "sell");
+        ask(&mut engine, "swap_cross_order", &order("sell", "close"));
+        ask(&mut engine, "swap_cross_order", &order("buy", "close"));
+        let held = ask(&mut engine, "swap_cross_position_info", &json!({}));
+        assert_eq!(held["data"], json!([]));
+        let refused = ask(&mut engine, "swap_cross_order", &order("buy", "close"));
+        assert_eq!(refused["err_code"], 1_048);
+    }
+
+    #[test]
+    fn a_liquidation_is_told_on_both_sockets_in_their_words() {
+        let mut engine = engine();
+        let order = json!({ "contract_code": "BTC-USDT", "volume": 3, "direction": "buy", "lever_rate": 5,
+                            "order_price_type": "market" });
+        ask(&mut engine, "swap_cross_order", &order);
+        engine.take_updates();
+        engine.force_close(
+            "key",
+            "BTC-USDT",
+            crate::model::PositionSide::Net,
+            crate::model::Cause::Liquidation,
+        );
+        let updates = engine.take_updates();
+        let told = |path: &str, topic: &str| -> Vec<Value> {
+            let socket = Socket {
+                path: path.to_owned(),
+                account: Some("key".to_owned()),
+                topics: vec![topic.to_owned()],
+                ..Socket::default()
+            };
+            updates
+                .iter()
+                .flat_map(|update| Htx::default().push(&socket, update, &engine))
+                .map(|frame| unzipped(&frame))
+                .collect()
+        };
+        let old = told(LEGACY_SOCKET, "orders_cross.*");
+        assert_eq!(old[0]["topic"], "orders_cross.btc-usdt");
+        assert_eq!(old[0]["liquidation_type"], "3");
+        assert_eq!(old[0]["trade"][0]["trade_volume"], 3);
+        let new = told(V5_SOCKET, "orders *");
+        assert_eq!(new[0]["data"]["order_source"], "risk");
+        assert_eq!(new[0]["data"]["trade_volume"], "3");
+    }
+
+    #[test]
+    fn what_was_signed_for_another_time_or_host_is_refused() {
+        let mut engine = engine();
+        let mut request = signed("/v5/trade/cancel_all_orders", &json!({}));
+        let code = |engine: &mut Engine, request: &Incoming| {
+            let response = Htx::default().rest(request, engine);
+            serde_json::from_slice::<Value>(&response.body).unwrap()["code"].clone()
+        };
+        assert_eq!(code(&mut engine, &request), 200);
+        request.host = "localhost:2".to_owned();
+        assert_eq!(code(&mut engine, &request), 1_003);
+        request.host = "localhost:1".to_owned();
+        engine.set_clock(NOW_MS + WINDOW_MS + 1_000);
+        assert_eq!(code(&mut engine, &request), 1_003);
     }
 }
