@@ -42,3 +42,18 @@ async fn ccxt_trades_on(venue: Venue) {
 async fn ccxt_trades_on_the_simulator_of_binance() {
     ccxt_trades_on(Venue::Binance).await;
 }
+
+#[tokio::test]
+async fn ccxt_trades_on_the_simulator_of_hyperliquid() {
+    ccxt_trades_on(Venue::Hyperliquid).await;
+}
+
+#[tokio::test]
+async fn ccxt_trades_on_the_simulator_of_deribit() {
+    ccxt_trades_on(Venue::Deribit).await;
+}
+
+#[tokio::test]
+async fn ccxt_trades_on_the_simulator_of_htx() {
+    ccxt_trades_on(Venue::Htx).await;
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 use anyhow::anyhow;
 use clap::Args;
 use lockstep_exchanges::model::Venue;
-use lockstep_exchanges::simulate::venues::start;
+use lockstep_exchanges::simulate::venues::{account, start};
 
 /// `exchanges simulate`.
 #[derive(Debug, Args)]
@@ -33,8 +33,16 @@ impl Simulate {
             .await
             .map_err(|error| anyhow!(error))?;
         println!("{}", simulator.url());
+        let account = account(self.venue);
+        let credentials = match self.venue {
+            Venue::Hyperliquid => format!("address {}, private key {}", account.key, account.secret),
+            _ => format!(
+                "key {}, secret {}, passphrase {}",
+                account.key, account.secret, account.passphrase
+            ),
+        };
         eprintln!(
-            "{} simulated; key test_api_key, secret test_secret, passphrase test_passphrase; faults: POST {}/simulator/faults",
+            "{} simulated; {credentials}; faults: POST {}/simulator/faults",
             self.venue,
             simulator.url()
         );

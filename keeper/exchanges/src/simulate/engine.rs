@@ -18,6 +18,9 @@ const BOOK_LEVELS: u32 = 20;
 const LEVEL_TICKS: u32 = 5;
 /// What stands at each price, in smallest orders.
 const LEVEL_LOTS: u32 = 2_000;
+/// What stands at each price is worth at least this much of the quote asset: on venues with tiny lots a book of so many
+/// lots would be too thin for an order of usual size.
+const LEVEL_NOTIONAL: Decimal = Decimal::from_parts(100_000, 0, 0, false, 0);
 /// Taker fee as a fraction of notional.
 const TAKER_FEE: Decimal = Decimal::from_parts(5, 0, 0, false, 4);
 /// Maker fee as a fraction of notional.
@@ -201,13 +204,20 @@ impl Quote {
         self.tick()
     }
 
-    /// Smallest step of the price; Hyperliquid has none, a thousandth of a percent of the price stands for it.
+    /// Smallest step of the price. Hyperliquid has none: there it is the last of five significant figures, with at most
+    /// six decimals less those of the lot.
     fn tick(&self) -> Decimal {
-        if self.instrument.tick.is_zero() {
-            Decimal::new(1, 1)
-        } else {
-            self.instrument.tick
+        if !self.instrument.tick.is_zero() {
+            return self.instrument.tick;
         }
+        let most = 6_u32.saturating_sub(self.instrument.lot.normalize().scale());
+        let mut scale = 0;
+        let mut figures = self.price * Decimal::TEN;
+        while scale < most && figures < Decimal::from(100_000) {
+            scale += 1;
+            figures *= Decimal::TEN;
+        }
+        Decimal::new(1, scale)
     }
 
     /// Lowest sell price.
@@ -225,8 +235,12 @@ impl Quote {
     /// Base units at each price of the book.
     fn level_size(&self) -> Decimal {
         let smallest = self.instrument.minimum_size.max(self.instrument.lot);
+        let usual = LEVEL_NOTIONAL
+            .checked_div(self.price)
+            .and_then(|base| self.instrument.from_base(base, Some(self.price)))
+            .unwrap_or_default();
         self.instrument
-            .to_base(smallest * Decimal::from(LEVEL_LOTS), Some(self.price))
+            .to_base(usual.max(smallest * Decimal::from(LEVEL_LOTS)), Some(self.price))
             .unwrap_or(Decimal::ONE)
     }
 
@@ -385,10 +399,9 @@ impl Engine {
         } else {
             Side::Sell
         };
-        self.next_trade += 1;
         let trade = Trade {
             instrument: instrument.clone(),
-            trade_id: Text::from(self.next_trade.to_string()),
+            trade_id: self.trade_id(),
             side,
             size: quote.level_size(),
             price: quote.price,
@@ -543,9 +556,20 @@ impl Engine {
             Venue::Bybit => format!("a1b2c3d4-0000-4000-8000-{number:012x}"),
             // OKX, Bitget and HTX have ids beyond 2^53: a client that reads them as floats goes wrong here.
             Venue::Okx | Venue::Bitget | Venue::Htx => (1_000_000_000_000_000_000 + number).to_string(),
-            Venue::Binance | Venue::Deribit | Venue::Hyperliquid => number.to_string(),
+            // Deribit's say the currency first, save those of bitcoin.
+            Venue::Deribit => format!("USDC-{number}"),
+            Venue::Binance | Venue::Hyperliquid => number.to_string(),
         };
         (number, Text::from(id))
+    }
+
+    fn trade_id(&mut self) -> Text {
+        self.next_trade += 1;
+        let number = self.next_trade;
+        Text::from(match self.venue {
+            Venue::Deribit => format!("USDC-{number}"),
+            _ => number.to_string(),
+        })
     }
 
     /// Takes an order: it fills at once against the book, rests, or is refused.
@@ -907,8 +931,7 @@ impl Engine {
         if size <= Decimal::ZERO {
             return;
         }
-        self.next_trade += 1;
-        let trade_id = Text::from(self.next_trade.to_string());
+        let trade_id = self.trade_id();
         let (now_ms, asset) = (
             self.now_ms,
             self.balance(key).map(|balance| balance.asset).unwrap_or_default(),
@@ -1063,6 +1086,13 @@ impl Engine {
                 self.order_of(key, number).cloned()
             })
             .collect()
+    }
+
+    /// Lets a client id be used again, on venues where it need not be unique.
+    pub fn release_client_id(&mut self, key: &str, client_id: &str) {
+        if let Some(account) = self.accounts.get_mut(key) {
+            account.client_ids.remove(client_id);
+        }
     }
 
     /// Changes an open order.

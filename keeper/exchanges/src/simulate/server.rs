@@ -394,8 +394,7 @@ fn fate(inner: &Inner, request: &Incoming) -> Fate {
     if take(&mut faults.too_many) {
         return Fate::TooMany(faults.retry_after_seconds);
     }
-    // Hyperliquid reads with POST too, below /info.
-    if request.method == Method::Get || request.path == "/info" {
+    if !inner.wire.acts(request) {
         return Fate::Answer;
     }
     if take(&mut faults.error_before_accept) {
@@ -482,12 +481,20 @@ async fn serve_socket(inner: Arc<Inner>, mut stream: WebSocket, mut socket: Sock
             return;
         }
     }
-    let ping_ms = inner
-        .wire
-        .server_ping(&socket, system_ms())
-        .map_or(NEVER, |(_, every)| Duration::from_millis(every));
-    let mut pings = tokio::time::interval_at(tokio::time::Instant::now() + ping_ms, ping_ms);
+    let ping_every = |socket: &Socket| {
+        inner
+            .wire
+            .server_ping(socket, system_ms())
+            .map_or(NEVER, |(_, every)| Duration::from_millis(every))
+    };
+    let mut every = ping_every(&socket);
+    let mut pings = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
     loop {
+        let wanted = ping_every(&socket);
+        if wanted != every {
+            every = wanted;
+            pings = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
+        }
         let out = tokio::select! {
             incoming = stream.recv() => match incoming {
                 Some(Ok(Message::Text(text))) => {

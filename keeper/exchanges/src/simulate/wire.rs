@@ -6,6 +6,33 @@ use super::engine::{Engine, Reject, Update};
 use crate::model::Venue;
 use crate::request::{Method, Response};
 
+/// Marks a text that stands for a number.
+const NUMBER: char = '\u{1}';
+
+/// A number that is printed digit by digit as the text has it, for wires with JSON numbers: no float comes near it.
+#[must_use]
+pub fn number(text: &str) -> Value {
+    Value::String(format!("{NUMBER}{text}"))
+}
+
+/// JSON with the numbers of [`number`] without quotes.
+#[must_use]
+pub fn print(value: &Value) -> String {
+    let text = value.to_string();
+    let mut parts = text.split("\"\\u0001");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once('"') {
+            Some((digits, rest)) => {
+                out.push_str(digits);
+                out.push_str(rest);
+            }
+            None => out.push_str(part),
+        }
+    }
+    out
+}
+
 /// A request as it came in.
 #[derive(Debug, Clone)]
 pub struct Incoming {
@@ -124,6 +151,12 @@ pub trait Wire: Send + Sync {
     /// Answers a request; authentication is its business too.
     fn rest(&self, request: &Incoming, engine: &mut Engine) -> Response;
 
+    /// Whether a request changes something: what faults may lose or leave unanswered. Hyperliquid reads with POST too,
+    /// below `/info`.
+    fn acts(&self, request: &Incoming) -> bool {
+        request.method != Method::Get && request.path != "/info"
+    }
+
     /// What a request costs.
     fn costs(&self, request: &Incoming) -> Vec<Cost>;
 
@@ -149,7 +182,8 @@ pub trait Wire: Send + Sync {
     /// What one update looks like on a socket; nothing if it did not subscribe to it.
     fn push(&self, socket: &Socket, update: &Update, engine: &Engine) -> Vec<Frame>;
 
-    /// What the server sends by itself to see whether the client lives, and how often in milliseconds.
+    /// What the server sends by itself to see whether the client lives, and how often in milliseconds. Asked again after
+    /// every message, for venues where the client chooses.
     fn server_ping(&self, _socket: &Socket, _now_ms: u64) -> Option<(Frame, u64)> {
         None
     }
@@ -166,4 +200,17 @@ pub trait Wire: Send + Sync {
 
     /// The venue's code and words for a refusal.
     fn reject(&self, reject: &Reject) -> (String, String);
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn numbers_are_printed_as_they_are_written() {
+        let value = json!({ "a": number("0.10"), "b": [number("1.0e-5"), "x"] });
+        assert_eq!(print(&value), r#"{"a":0.10,"b":[1.0e-5,"x"]}"#);
+    }
 }

@@ -36,3 +36,137 @@ export function binance(ccxt, url, more = {}) {
   exchange.has.fetchCurrencies = false;
   return { exchange, symbol: 'BTC/USDT:USDT', amount: 0.01, steps: { leverage: {} } };
 }
+
+export function hyperliquid(ccxt, url, { secret = '0x0123456789012345678901234567890123456789012345678901234567890123', ...more } = {}) {
+  const exchange = client(ccxt.pro.hyperliquid, url, {
+    hosts: ['https://api.{hostname}', 'wss://api.hyperliquid.xyz'],
+    privateKey: secret,
+    walletAddress: '0x14791697260E4c9A71f18484C9f997B308e59325',
+    ...more,
+  });
+  const symbol = 'BTC/USDC:USDC';
+  const steps = {
+    leverage: {},
+    // Market orders are limit orders here; ccxt wants the price to reckon the worst one from.
+    marketPrice: true,
+    // Reading needs no key: an order shows whether a signature is checked. ccxt has no better class for it.
+    wrongSecret: '0x0123456789012345678901234567890123456789012345678901234567890124',
+    wrongError: /User or API Wallet 0x[0-9a-f]{40} does not exist/,
+    signed: (stranger) => stranger.createOrder(symbol, 'limit', 'buy', 0.01, 45000),
+    more: async ({ price, within, done, assert }) => {
+      assert.equal(exchange.options.approvedBuilderFee, true);
+      done('an action signed by the wallet is taken');
+      await within(Promise.all([exchange.watchOrderBook(symbol), exchange.watchTrades(symbol), exchange.watchOHLCV(symbol)]), 'market data');
+      await within(exchange.watchMyTrades(symbol), 'fills before the subscription');
+      done('book, trades, candles and fills over sockets');
+      const placed = await exchange.createOrderWs(symbol, 'limit', 'buy', 0.01, Math.round(price * 0.9));
+      await exchange.cancelOrderWs(placed.id, symbol);
+      done('placed and cancelled over the socket');
+      const ids = ['0x00000000000000000000000000000001', '0x00000000000000000000000000000002'];
+      const order = (clientOrderId) => ({ symbol, type: 'limit', side: 'buy', amount: 0.01, price: Math.round(price * 0.9), params: { clientOrderId } });
+      assert.equal((await exchange.createOrders(ids.map(order))).length, 2);
+      await exchange.cancelOrders([], symbol, { clientOrderId: ids });
+      done('two at once, cancelled by their own ids');
+      // ccxt has nothing to tell of an account without positions, hence the order while it waits.
+      const watched = exchange.watchPositions([symbol]);
+      await exchange.createOrder(symbol, 'market', 'buy', 0.01, price);
+      assert.equal((await within(watched, 'a position'))[0].contracts, 0.01);
+      const stop = await exchange.createOrder(symbol, 'market', 'sell', 0.01, price, { stopLossPrice: Math.round(price * 0.9), reduceOnly: true });
+      const waiting = (await exchange.fetchOpenOrders(symbol)).find((one) => one.id === stop.id);
+      assert.equal(waiting.stopLossPrice, Math.round(price * 0.9));
+      await exchange.cancelOrder(stop.id, symbol);
+      await exchange.createOrder(symbol, 'market', 'sell', 0.01, price, { reduceOnly: true });
+      await assert.rejects(exchange.fetchOrder('1', symbol), ccxt.OrderNotFound);
+      await assert.rejects(exchange.createOrder(symbol, 'limit', 'buy', 0.0001, Math.round(price * 0.9)), /minimum value/);
+      done('a stop waits and is cancelled; refusals have their words');
+    },
+  };
+  return { exchange, symbol, amount: 0.01, steps };
+}
+
+export function deribit(ccxt, url, more = {}) {
+  const exchange = client(ccxt.pro.deribit, url, { hosts: ['https://www.deribit.com', 'wss://www.deribit.com'], ...more });
+  const symbol = 'BTC/USDC:USDC';
+  const steps = {
+    // No leverage step: the venue has no such setting.
+    more: async ({ price, within, done, assert }) => {
+      await within(Promise.all([exchange.watchOrderBook(symbol), exchange.watchTrades(symbol), exchange.watchOHLCV(symbol)]), 'market data');
+      const book = await within(exchange.watchOrderBook(symbol), 'a change of the book');
+      assert.ok(book.bids[0][0] < book.asks[0][0] && book.bids.length <= 21, 'changes keep the book sound');
+      done('book with its changes, trades and candles over a socket');
+      const watched = Promise.all([exchange.watchMyTrades(symbol), exchange.watchBalance()]);
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      const bought = await exchange.createOrder(symbol, 'market', 'buy', 0.01, undefined, { label: 'mine' });
+      assert.equal(bought.trades.length, 1);
+      await within(watched, 'a fill and a balance');
+      assert.equal((await exchange.fetchPosition(symbol)).side, 'long');
+      const stop = await exchange.createOrder(symbol, 'market', 'sell', 0.01, undefined, { stopLossPrice: Math.round(price * 0.9), reduceOnly: true });
+      assert.equal((await exchange.fetchOrder(stop.id)).info.order_state, 'untriggered');
+      await exchange.cancelAllOrders(symbol);
+      assert.deepEqual(await exchange.fetchOpenOrders(symbol), []);
+      await exchange.privateGetClosePosition({ instrument_name: bought.info.instrument_name, type: 'market' });
+      assert.deepEqual(await exchange.fetchPositions([symbol]), []);
+      done('fills and balance were pushed, a stop waited, the position was closed');
+      await assert.rejects(exchange.fetchOrder('USDC-1'), ccxt.OrderNotFound);
+      await assert.rejects(exchange.createOrder(symbol, 'market', 'buy', 1_000_000), ccxt.InsufficientFunds);
+    },
+  };
+  return { exchange, symbol, amount: 0.01, steps };
+}
+
+export function htx(ccxt, url, more = {}) {
+  const exchange = client(ccxt.pro.htx, url, {
+    hosts: ['https://{hostname}', 'wss://api.hbdm.vn'],
+    options: { defaultType: 'swap', defaultSubType: 'linear', fetchMarkets: { types: { spot: false, linear: true, inverse: false } } },
+    ...more,
+  });
+  exchange.has.fetchCurrencies = false;
+  // The host is signed.
+  const { host } = new URL(url);
+  exchange.urls.hostnames.contract = host;
+  // Of the address of a socket ccxt signs the path, but finds it only in encrypted ones.
+  const { hmac } = exchange;
+  exchange.hmac = (text, ...rest) => {
+    const payload = new TextDecoder().decode(text).replace(`\nws://${host}/`, '\n/');
+    return hmac.call(exchange, exchange.encode(payload), ...rest);
+  };
+  const symbol = 'BTC/USDT:USDT';
+  const steps = {
+    leverage: {},
+    // The venue has no change of an order, and ccxt none for it.
+    amend: false,
+    more: async ({ price, within, done, assert }) => {
+      await within(Promise.all([exchange.watchTrades(symbol), exchange.watchOHLCV(symbol), exchange.watchOrderBook(symbol)]), 'market data');
+      const first = exchange.orderbooks[symbol].nonce;
+      await within(exchange.watchOrderBook(symbol), 'a change of the book');
+      await within(exchange.watchOrderBook(symbol), 'a change of the book');
+      const book = exchange.orderbooks[symbol];
+      assert.ok(book.nonce > first && book.bids[0][0] < book.asks[0][0] && book.bids.length <= 20, 'changes keep the book sound');
+      done('book with its changes, trades and candles over a socket');
+      const watched = Promise.all([exchange.watchMyTrades(symbol), exchange.watchBalance()]);
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      await exchange.createOrder(symbol, 'market', 'buy', 3);
+      await within(watched, 'a fill and a balance');
+      const stop = await exchange.createOrder(symbol, 'market', 'sell', 3, undefined, { stopLossPrice: price * 0.9 });
+      assert.ok((await exchange.fetchOpenOrders(symbol, undefined, undefined, { stopLoss: true })).some((one) => one.id === stop.id));
+      await exchange.cancelOrder(stop.id, symbol, { stopLoss: true });
+      await exchange.closePosition(symbol);
+      assert.deepEqual(await exchange.fetchPositions([symbol]), []);
+      done('fills and balance were pushed, a stop waited, the position was closed');
+      const order = (clientOrderId) => ({ symbol, type: 'limit', side: 'buy', amount: 1, price: price * 0.9, params: { clientOrderId } });
+      const [one, two] = await exchange.createOrders([order('11'), order('12')]);
+      await exchange.cancelOrders([one.id, two.id], symbol);
+      assert.deepEqual(await exchange.fetchOpenOrders(symbol), []);
+      await assert.rejects(exchange.cancelOrder(one.id, symbol), ccxt.OrderNotFound);
+      await exchange.setPositionMode(true);
+      await exchange.createOrder(symbol, 'market', 'buy', 2, undefined, { position_side: 'long' });
+      await exchange.createOrder(symbol, 'market', 'sell', 1, undefined, { position_side: 'short' });
+      assert.deepEqual((await exchange.fetchPositions([symbol])).map((one) => [one.side, one.contracts]), [['long', 2], ['short', 1]]);
+      await exchange.createOrder(symbol, 'market', 'sell', 2, undefined, { position_side: 'long' });
+      await exchange.createOrder(symbol, 'market', 'buy', 1, undefined, { position_side: 'short' });
+      await exchange.setPositionMode(false);
+      done('several at once; both sides of a position beside each other');
+    },
+  };
+  return { exchange, symbol, amount: 2, steps };
+}

@@ -3,12 +3,16 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::engine::Engine;
+use super::engine::{Account, Engine};
 use super::server::{Options, Simulator, default_account};
 use super::wire::Wire;
 use crate::model::{Decimal, Instrument, Venue};
 
 mod binance;
+mod books;
+mod deribit;
+mod htx;
+mod hyperliquid;
 
 /// Money of the account nobody configured.
 const DEFAULT_WALLET: Decimal = Decimal::from_parts(1_000_000, 0, 0, false, 0);
@@ -28,12 +32,27 @@ pub type Listing = Vec<(Instrument, Decimal)>;
 pub fn wire(venue: Venue) -> Result<(Box<dyn Wire>, Listing), NoSimulator> {
     match venue {
         Venue::Binance => Ok((Box::new(binance::Binance::default()), binance::instruments())),
+        Venue::Deribit => Ok((Box::new(deribit::Deribit::default()), deribit::instruments())),
+        Venue::Htx => Ok((Box::new(htx::Htx::default()), htx::instruments())),
+        Venue::Hyperliquid => Ok((
+            Box::new(hyperliquid::Hyperliquid::default()),
+            hyperliquid::instruments(),
+        )),
         other => Err(NoSimulator(other)),
     }
 }
 
-/// Starts a simulator with the account `test_api_key`/`test_secret`/`test_passphrase`. Prices move every `step`, or only
-/// on command.
+/// The account nobody configured: `test_api_key`/`test_secret`/`test_passphrase`, on Hyperliquid an address and its
+/// private key.
+#[must_use]
+pub fn account(venue: Venue) -> Account {
+    match venue {
+        Venue::Hyperliquid => hyperliquid::account(DEFAULT_WALLET),
+        _ => default_account(DEFAULT_WALLET),
+    }
+}
+
+/// Starts a simulator with the [`account`] nobody configured. Prices move every `step`, or only on command.
 ///
 /// # Errors
 /// When there is none of this venue, or the address cannot be listened on.
@@ -45,6 +64,6 @@ pub async fn start(
 ) -> Result<Simulator, Box<dyn std::error::Error + Send + Sync>> {
     let (wire, instruments) = wire(venue)?;
     let mut engine = Engine::new(venue, instruments, seed);
-    engine.add_account(default_account(DEFAULT_WALLET));
+    engine.add_account(account(venue));
     Ok(Simulator::start(wire, engine, Options { listen, step }).await?)
 }
