@@ -42,3 +42,8 @@ async fn ccxt_trades_on(venue: Venue) {
 async fn ccxt_trades_on_the_simulator_of_binance() {
     ccxt_trades_on(Venue::Binance).await;
 }
+
+#[tokio::test]
+async fn ccxt_trades_on_the_simulator_of_okx() {
+    ccxt_trades_on(Venue::Okx).await;
+}

@@ -36,3 +36,12 @@ export function binance(ccxt, url, more = {}) {
   exchange.has.fetchCurrencies = false;
   return { exchange, symbol: 'BTC/USDT:USDT', amount: 0.01, steps: { leverage: {} } };
 }
+
+export function okx(ccxt, url, more = {}) {
+  const exchange = client(ccxt.pro.okx, url, {
+    hosts: ['https://{hostname}', 'wss://ws.okx.com:8443'],
+    options: { fetchMarkets: { types: ['swap'] }, defaultType: 'swap' },
+    ...more,
+  });
+  return { exchange, symbol: 'BTC/USDT:USDT', amount: 0.02, steps: { leverage: { mgnMode: 'cross' } } };
+}

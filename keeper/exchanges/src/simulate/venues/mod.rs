@@ -9,6 +9,8 @@ use super::wire::Wire;
 use crate::model::{Decimal, Instrument, Venue};
 
 mod binance;
+mod okx;
+mod shared;
 
 /// Money of the account nobody configured.
 const DEFAULT_WALLET: Decimal = Decimal::from_parts(1_000_000, 0, 0, false, 0);
@@ -28,6 +30,7 @@ pub type Listing = Vec<(Instrument, Decimal)>;
 pub fn wire(venue: Venue) -> Result<(Box<dyn Wire>, Listing), NoSimulator> {
     match venue {
         Venue::Binance => Ok((Box::new(binance::Binance::default()), binance::instruments())),
+        Venue::Okx => Ok((Box::new(okx::Okx::default()), okx::instruments())),
         other => Err(NoSimulator(other)),
     }
 }
