@@ -47,3 +47,8 @@ async fn ccxt_trades_on_the_simulator_of_binance() {
 async fn ccxt_trades_on_the_simulator_of_okx() {
     ccxt_trades_on(Venue::Okx).await;
 }
+
+#[tokio::test]
+async fn ccxt_trades_on_the_simulator_of_bybit() {
+    ccxt_trades_on(Venue::Bybit).await;
+}

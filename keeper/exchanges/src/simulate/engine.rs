@@ -606,6 +606,16 @@ impl Engine {
     /// # Errors
     /// Why it is not taken. Nothing changed then.
     pub fn place(&mut self, key: &str, order: &NewOrder) -> Result<Order, Reject> {
+        self.place_as(key, order, None)
+    }
+
+    /// `waited` is the order that waited for a trigger and becomes this one under its own id.
+    fn place_as(
+        &mut self,
+        key: &str,
+        order: &NewOrder,
+        waited: Option<(u64, Order)>,
+    ) -> Result<Order, Reject> {
         self.check(
             key,
             &order.instrument,
@@ -657,11 +667,17 @@ impl Engine {
                 return Err(Reject::FillOrKill);
             }
         }
-        let (number, order_id) = self.order_id();
+        let (number, order_id, client_order_id) = match waited {
+            Some((number, waited)) => (number, waited.order_id, waited.client_order_id),
+            None => {
+                let (number, order_id) = self.order_id();
+                (number, order_id, order.client_order_id.clone())
+            }
+        };
         let taken = Order {
             instrument: order.instrument.clone(),
             order_id,
-            client_order_id: order.client_order_id.clone(),
+            client_order_id,
             side: order.side,
             position_side: order.position_side,
             order_kind: order.order_kind,
@@ -984,8 +1000,10 @@ impl Engine {
                 leverage: None,
                 client_order_id: None,
             };
+            // Bybit's order keeps its id, elsewhere a new order comes of it.
+            let waited = (self.venue == Venue::Bybit).then_some((number, order));
             // A trigger whose position is gone simply ends.
-            if self.place(key, &child).is_err() {
+            if self.place_as(key, &child, waited).is_err() {
                 self.end(key, number, OrderStatus::Expired);
             }
         }

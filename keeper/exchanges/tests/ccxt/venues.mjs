@@ -45,3 +45,14 @@ export function okx(ccxt, url, more = {}) {
   });
   return { exchange, symbol: 'BTC/USDT:USDT', amount: 0.02, steps: { leverage: { mgnMode: 'cross' } } };
 }
+
+export function bybit(ccxt, url, more = {}) {
+  const exchange = client(ccxt.pro.bybit, url, {
+    hosts: ['https://api.{hostname}', 'wss://stream.{hostname}', 'wss://stream.bybit.com'],
+    // ccxt wants it confirmed that orders are found by id for a while only.
+    options: { fetchMarkets: { types: ['linear'] }, defaultType: 'swap', fetchOrder: { acknowledged: true } },
+    ...more,
+  });
+  exchange.has.fetchCurrencies = false;
+  return { exchange, symbol: 'BTC/USDT:USDT', amount: 0.001, steps: { leverage: {} } };
+}
