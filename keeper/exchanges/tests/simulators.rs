@@ -52,3 +52,8 @@ async fn ccxt_trades_on_the_simulator_of_okx() {
 async fn ccxt_trades_on_the_simulator_of_bybit() {
     ccxt_trades_on(Venue::Bybit).await;
 }
+
+#[tokio::test]
+async fn ccxt_trades_on_the_simulator_of_bitget() {
+    ccxt_trades_on(Venue::Bitget).await;
+}

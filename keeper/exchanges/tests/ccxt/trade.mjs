@@ -72,6 +72,8 @@ async function main() {
   await ticker;
   done('ticker over a socket');
   await steps.ready?.(exchange);
+  // ccxt does not tell when its login and its subscription to orders stand, and no venue repeats what came before.
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
 
   const low = exchange.priceToPrecision(symbol, price * 0.9);
   const resting = await exchange.createOrder(symbol, 'limit', 'buy', amount, Number(low), steps.order);

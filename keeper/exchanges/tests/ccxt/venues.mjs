@@ -56,3 +56,13 @@ export function bybit(ccxt, url, more = {}) {
   exchange.has.fetchCurrencies = false;
   return { exchange, symbol: 'BTC/USDT:USDT', amount: 0.001, steps: { leverage: {} } };
 }
+
+export function bitget(ccxt, url, more = {}) {
+  const exchange = client(ccxt.pro.bitget, url, {
+    hosts: ['https://api.{hostname}', 'wss://ws.bitget.com'],
+    options: { fetchMarkets: { types: ['swap'] }, defaultType: 'swap' },
+    ...more,
+  });
+  exchange.has.fetchCurrencies = false;
+  return { exchange, symbol: 'BTC/USDT:USDT', amount: 0.0002, steps: { leverage: {} } };
+}

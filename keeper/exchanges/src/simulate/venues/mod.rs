@@ -9,6 +9,7 @@ use super::wire::Wire;
 use crate::model::{Decimal, Instrument, Venue};
 
 mod binance;
+mod bitget;
 mod bybit;
 mod okx;
 mod shared;
@@ -33,6 +34,7 @@ pub fn wire(venue: Venue) -> Result<(Box<dyn Wire>, Listing), NoSimulator> {
         Venue::Binance => Ok((Box::new(binance::Binance::default()), binance::instruments())),
         Venue::Okx => Ok((Box::new(okx::Okx::default()), okx::instruments())),
         Venue::Bybit => Ok((Box::new(bybit::Bybit::default()), bybit::instruments())),
+        Venue::Bitget => Ok((Box::new(bitget::Bitget::default()), bitget::instruments())),
         other => Err(NoSimulator(other)),
     }
 }

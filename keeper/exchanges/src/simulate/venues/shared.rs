@@ -62,3 +62,16 @@ pub(super) fn interval_starts(now_ms: u64, interval_ms: u64, count: u64) -> impl
     let last = now_ms / interval_ms;
     (0..count.min(last)).map(move |back| (last - back) * interval_ms)
 }
+
+/// The check OKX and Bitget send over the best 25 prices of each side, a bid and an ask in turn: CRC32 as a signed number.
+pub(super) fn checksum<const N: usize>(bids: &[[String; N]], asks: &[[String; N]]) -> i32 {
+    let mut parts: Vec<&str> = Vec::new();
+    for at in 0..25 {
+        for level in [bids.get(at), asks.get(at)].into_iter().flatten() {
+            parts.extend(level.iter().take(2).map(String::as_str));
+        }
+    }
+    let mut crc = flate2::Crc::new();
+    crc.update(parts.join(":").as_bytes());
+    crc.sum().cast_signed()
+}

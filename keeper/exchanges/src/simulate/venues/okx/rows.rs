@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::shared::{empty_or, next_funding, plain, zero_or};
+use super::super::shared::{checksum, empty_or, next_funding, plain, zero_or};
 use super::{Extra, Okx};
 use crate::model::{
     Balance, Book, Cause, Decimal, Fill, Instrument, Level, Liquidity, MarginMode, Order, OrderKind,
@@ -429,19 +429,6 @@ fn level_row(instrument: &Instrument, level: &Level) -> [String; 4] {
         .unwrap_or_default();
     let orders = if size.is_zero() { "0" } else { "1" };
     [plain(level.price), plain(size), "0".to_owned(), orders.to_owned()]
-}
-
-/// The venue's check over the best 25 prices of each side, a bid and an ask in turn: CRC32 as a signed number.
-fn checksum(bids: &[[String; 4]], asks: &[[String; 4]]) -> i32 {
-    let mut parts: Vec<&str> = Vec::new();
-    for at in 0..25 {
-        for level in [bids.get(at), asks.get(at)].into_iter().flatten() {
-            parts.extend([level[0].as_str(), level[1].as_str()]);
-        }
-    }
-    let mut crc = flate2::Crc::new();
-    crc.update(parts.join(":").as_bytes());
-    crc.sum().cast_signed()
 }
 
 /// A book or its change, `depth` prices a side, with the check over the `whole` book.
