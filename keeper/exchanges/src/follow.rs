@@ -113,7 +113,11 @@ pub enum FollowError {
 ///
 /// # Errors
 /// When it cannot even be begun. What goes wrong later is tried again for ever, and told.
-pub async fn follow(options: Options, told: mpsc::Sender<Told>, stop: CancellationToken) -> Result<(), FollowError> {
+pub async fn follow(
+    options: Options,
+    told: mpsc::Sender<Told>,
+    stop: CancellationToken,
+) -> Result<(), FollowError> {
     let http: Arc<dyn Http> = Arc::new(Pool::new(REQUEST_TIMEOUT)?);
     let connect: Arc<dyn Connect> = Arc::new(WebSockets::new()?);
     follow_with(options, http, connect, told, stop).await
@@ -196,8 +200,14 @@ pub async fn follow_with(
         })
         .collect();
     drop(sender);
-    let private: Vec<u32> = handles.iter().filter(|(_, private, _)| *private).map(|(id, ..)| *id).collect();
-    follower.run(receiver, &private, options.snapshot_every, &stop).await;
+    let private: Vec<u32> = handles
+        .iter()
+        .filter(|(_, private, _)| *private)
+        .map(|(id, ..)| *id)
+        .collect();
+    follower
+        .run(receiver, &private, options.snapshot_every, &stop)
+        .await;
     for (_, _, handle) in handles {
         handle.stop().await;
     }
@@ -291,7 +301,10 @@ impl Follower {
                     });
                 }
             }
-            if changes.iter().any(|change| matches!(change, Change::Uncertain | Change::Recheck | Change::OrderGone(_))) {
+            if changes
+                .iter()
+                .any(|change| matches!(change, Change::Uncertain | Change::Recheck | Change::OrderGone(_)))
+            {
                 next_snapshot = Some(Instant::now());
             }
             if let Err(end) = self.tell(changes).await {
@@ -325,7 +338,11 @@ impl Follower {
         let since = FillsSince {
             start_ms: Some(since_ms),
             // Binance lists fills of one instrument only.
-            instruments: if self.venue == Venue::Binance { self.instruments.clone() } else { Vec::new() },
+            instruments: if self.venue == Venue::Binance {
+                self.instruments.clone()
+            } else {
+                Vec::new()
+            },
         };
         let mut snapshot = snapshot::take(&self.client, &since).await?;
         // What happened before we began is nobody's business.
@@ -353,7 +370,12 @@ impl Follower {
                     tracing::warn!(venue = %self.venue, ?disagreement, "stream and REST disagree; REST counts");
                     self.send(Told::Disagreement(Box::new(disagreement))).await?;
                 }
-                Change::Order(_) | Change::OrderGone(_) | Change::Uncertain | Change::Certain | Change::Recheck | Change::Control(_) => {}
+                Change::Order(_)
+                | Change::OrderGone(_)
+                | Change::Uncertain
+                | Change::Certain
+                | Change::Recheck
+                | Change::Control(_) => {}
             }
         }
         let view = View {

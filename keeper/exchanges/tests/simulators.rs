@@ -57,3 +57,18 @@ async fn ccxt_trades_on_the_simulator_of_deribit() {
 async fn ccxt_trades_on_the_simulator_of_htx() {
     ccxt_trades_on(Venue::Htx).await;
 }
+
+#[tokio::test]
+async fn ccxt_trades_on_the_simulator_of_okx() {
+    ccxt_trades_on(Venue::Okx).await;
+}
+
+#[tokio::test]
+async fn ccxt_trades_on_the_simulator_of_bybit() {
+    ccxt_trades_on(Venue::Bybit).await;
+}
+
+#[tokio::test]
+async fn ccxt_trades_on_the_simulator_of_bitget() {
+    ccxt_trades_on(Venue::Bitget).await;
+}

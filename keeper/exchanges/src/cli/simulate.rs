@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::anyhow;
+use anyhow::Context as _;
 use clap::Args;
 use lockstep_exchanges::model::Venue;
 use lockstep_exchanges::simulate::venues::{account, start};
@@ -26,12 +26,12 @@ impl Simulate {
     /// Runs until it is interrupted. The first line of output is the address.
     ///
     /// # Errors
-    /// When there is no simulator of this venue or the address cannot be listened on.
+    /// When the address cannot be listened on.
     pub async fn run(self) -> anyhow::Result<()> {
         let step = (self.step_ms > 0).then(|| Duration::from_millis(self.step_ms));
         let simulator = start(self.venue, self.listen, step, self.seed)
             .await
-            .map_err(|error| anyhow!(error))?;
+            .with_context(|| format!("cannot listen on {}", self.listen))?;
         println!("{}", simulator.url());
         let account = account(self.venue);
         let credentials = match self.venue {

@@ -90,7 +90,11 @@ impl Watch {
     /// When a file cannot be read, nothing is named to watch, or the venue's instruments cannot be read.
     pub async fn run(self) -> anyhow::Result<()> {
         let protocol: Arc<dyn Protocol> = Arc::from(protocol(self.venue));
-        let environment = if self.test { Environment::Test } else { Environment::Main };
+        let environment = if self.test {
+            Environment::Test
+        } else {
+            Environment::Main
+        };
         let endpoints: Endpoints = match &self.endpoints {
             Some(path) => from_file(path)?,
             None => protocol.endpoints(environment),
@@ -109,7 +113,10 @@ impl Watch {
             return Ok(());
         }
         let streams = self.streams();
-        anyhow::ensure!(!streams.is_empty(), "nothing to watch: name it with --ticker, --book, --trades, … (--help)");
+        anyhow::ensure!(
+            !streams.is_empty(),
+            "nothing to watch: name it with --ticker, --book, --trades, … (--help)"
+        );
         client.measure_clock().await?;
         let keys: Arc<dyn SessionKeys> = Arc::new(client.clone());
         let whole = Plan {
@@ -184,7 +191,10 @@ fn print(venue: Venue, feed: &Feed) -> anyhow::Result<()> {
             println!("{line}");
         }
         Feed::Unreadable { error } => {
-            println!("{}", json!({ "error": { "code": error.code(), "detail": error.to_string() } }));
+            println!(
+                "{}",
+                json!({ "error": { "code": error.code(), "detail": error.to_string() } })
+            );
         }
         other => eprintln!("{other:?}"),
     }

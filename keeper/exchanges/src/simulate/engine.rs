@@ -33,6 +33,9 @@ const DEFAULT_LEVERAGE: Decimal = Decimal::from_parts(20, 0, 0, false, 0);
 /// Who stands on the other side of every fill, on venues that name users.
 const CROWD: &str = "0x00000000000000000000000000000000000000ff";
 
+/// `venue_status` of an order that was taken and then ended by the venue because of what it asked for.
+pub const ENDED_BY_VENUE: &str = "ended by the venue";
+
 /// Why an order is not taken; each venue has its own code for it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Reject {
@@ -92,6 +95,8 @@ pub struct Update {
     pub event: Event,
     /// Set on an order that this fill changed, so that venues whose order messages carry the fill can say both at once.
     pub fill: Option<Fill>,
+    /// Set on a book: only what changed since the one before, for venues that send a book once and then its changes.
+    pub change: Option<Book>,
 }
 
 /// An account of the simulator.
@@ -115,6 +120,8 @@ pub struct Account {
     orders: BTreeMap<u64, Order>,
     client_ids: HashMap<Text, u64>,
     fills: Vec<Fill>,
+    /// When everything is cancelled unless the client asks again before.
+    cancel_at_ms: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -140,6 +147,7 @@ impl Account {
             orders: BTreeMap::new(),
             client_ids: HashMap::new(),
             fills: Vec::new(),
+            cancel_at_ms: None,
         }
     }
 
@@ -342,9 +350,28 @@ impl Engine {
         self.now_ms
     }
 
-    /// Sets the clock; it never goes back.
+    /// Sets the clock; it never goes back. Countdowns that are over do what they were set for.
     pub fn set_clock(&mut self, now_ms: u64) {
         self.now_ms = self.now_ms.max(now_ms);
+        let over: Vec<String> = self
+            .accounts
+            .values_mut()
+            .filter_map(|account| {
+                account.cancel_at_ms.take_if(|at| *at <= self.now_ms)?;
+                Some(account.key.clone())
+            })
+            .collect();
+        for key in over {
+            self.cancel_all(&key, None, false);
+        }
+    }
+
+    /// Cancels all orders of an account (not those that wait for a trigger) at this time, unless another time or none is
+    /// set before.
+    pub fn cancel_all_at(&mut self, key: &str, at_ms: Option<u64>) {
+        if let Some(account) = self.accounts.get_mut(key) {
+            account.cancel_at_ms = at_ms;
+        }
     }
 
     /// What happened since this was last asked, in order.
@@ -378,11 +405,12 @@ impl Engine {
         let Some(quote) = self.quotes.get_mut(instrument) else {
             return;
         };
+        let before = quote.clone();
         let tick = quote.tick();
         quote.price = (price / tick).trunc().max(Decimal::TWO) * tick;
         quote.sequence += 1;
         let quote = quote.clone();
-        self.publish_market(&quote);
+        self.publish_market(&before, &quote);
         let keys: Vec<String> = self.accounts.keys().cloned().collect();
         for key in keys {
             self.fire_triggers(&key, &quote);
@@ -391,7 +419,7 @@ impl Engine {
         }
     }
 
-    fn publish_market(&mut self, quote: &Quote) {
+    fn publish_market(&mut self, before: &Quote, quote: &Quote) {
         let instrument = quote.instrument.instrument.clone();
         let time_ms = self.now_ms;
         let side = if self.draw().is_multiple_of(2) {
@@ -421,10 +449,12 @@ impl Engine {
             }),
             Event::Trade(trade),
         ] {
+            let change = matches!(event, Event::Book(_)).then(|| self.book_change(before, quote));
             self.updates.push(Update {
                 account: None,
                 event,
                 fill: None,
+                change,
             });
         }
     }
@@ -461,6 +491,29 @@ impl Engine {
             },
             checksum: None,
             time_ms: self.now_ms,
+        }
+    }
+
+    /// What is different in the book of `quote` from that of `before`; prices that are gone have size zero.
+    fn book_change(&self, before: &Quote, quote: &Quote) -> Book {
+        let side = |side: Side| {
+            let old: Vec<Level> = before.levels(side).collect();
+            let new: Vec<Level> = quote.levels(side).collect();
+            let gone = old
+                .iter()
+                .filter(|level| !new.iter().any(|other| other.price == level.price));
+            gone.map(|level| Level {
+                price: level.price,
+                size: Decimal::ZERO,
+            })
+            .chain(new.iter().copied().filter(|level| !old.contains(level)))
+            .collect()
+        };
+        Book {
+            snapshot: false,
+            bids: side(Side::Sell),
+            asks: side(Side::Buy),
+            ..self.book(quote)
         }
     }
 
@@ -577,6 +630,16 @@ impl Engine {
     /// # Errors
     /// Why it is not taken. Nothing changed then.
     pub fn place(&mut self, key: &str, order: &NewOrder) -> Result<Order, Reject> {
+        self.place_as(key, order, None)
+    }
+
+    /// `waited` is the order that waited for a trigger and becomes this one under its own id.
+    fn place_as(
+        &mut self,
+        key: &str,
+        order: &NewOrder,
+        waited: Option<(u64, Order)>,
+    ) -> Result<Order, Reject> {
         self.check(
             key,
             &order.instrument,
@@ -597,12 +660,7 @@ impl Engine {
                     .ok_or(Reject::Price)?,
             ),
         };
-        if let Some(price) = limit
-            && !quote.instrument.tick.is_zero()
-            && !(price % quote.instrument.tick).is_zero()
-        {
-            return Err(Reject::Price);
-        }
+        check_tick(&quote, limit)?;
         self.check_size(&quote, order.size, limit, order.reduce_only)?;
         let mut size = order.size;
         if order.reduce_only || self.closes(key, order.side, order.position_side) {
@@ -633,11 +691,17 @@ impl Engine {
                 return Err(Reject::FillOrKill);
             }
         }
-        let (number, order_id) = self.order_id();
+        let (number, order_id, client_order_id) = match waited {
+            Some((number, waited)) => (number, waited.order_id, waited.client_order_id),
+            None => {
+                let (number, order_id) = self.order_id();
+                (number, order_id, order.client_order_id.clone())
+            }
+        };
         let taken = Order {
             instrument: order.instrument.clone(),
             order_id,
-            client_order_id: order.client_order_id.clone(),
+            client_order_id,
             side: order.side,
             position_side: order.position_side,
             order_kind: order.order_kind,
@@ -667,6 +731,43 @@ impl Engine {
         {
             self.end(key, number, OrderStatus::Cancelled);
         }
+        Ok(self.order_of(key, number).cloned().unwrap_or(taken))
+    }
+
+    /// Takes an order as venues do that answer before they match: a post-only order that would fill at once, or a
+    /// fill-or-kill order that cannot be filled whole, is taken and then ends by itself. Its `venue_status` tells that
+    /// nobody cancelled it.
+    ///
+    /// # Errors
+    /// Why it is not taken. Nothing changed then.
+    pub fn place_or_end(&mut self, key: &str, order: &NewOrder) -> Result<Order, Reject> {
+        match self.place(key, order) {
+            Err(Reject::PostOnly | Reject::FillOrKill) => {}
+            other => return other,
+        }
+        let (number, order_id) = self.order_id();
+        let taken = Order {
+            instrument: order.instrument.clone(),
+            order_id,
+            client_order_id: order.client_order_id.clone(),
+            side: order.side,
+            position_side: order.position_side,
+            order_kind: order.order_kind,
+            time_in_force: order.time_in_force.unwrap_or_default(),
+            status: OrderStatus::Open,
+            venue_status: Text::const_new(ENDED_BY_VENUE),
+            price: order.price,
+            trigger_price: None,
+            size: Some(order.size),
+            filled: Decimal::ZERO,
+            average_price: None,
+            reduce_only: order.reduce_only,
+            cause: Cause::User,
+            time_ms: self.now_ms,
+        };
+        self.remember(key, number, taken.clone());
+        self.tell_order(key, &taken, None);
+        self.end(key, number, OrderStatus::Cancelled);
         Ok(self.order_of(key, number).cloned().unwrap_or(taken))
     }
 
@@ -819,6 +920,7 @@ impl Engine {
             account: Some(key.to_owned()),
             event: Event::Order(order.clone()),
             fill,
+            change: None,
         });
     }
 
@@ -833,12 +935,14 @@ impl Engine {
             account: Some(key.to_owned()),
             event: Event::Position(position),
             fill: None,
+            change: None,
         });
         if let Some(balance) = balance {
             self.updates.push(Update {
                 account: Some(key.to_owned()),
                 event: Event::Balance(balance),
                 fill: None,
+                change: None,
             });
         }
     }
@@ -920,8 +1024,10 @@ impl Engine {
                 leverage: None,
                 client_order_id: None,
             };
+            // Bybit's order keeps its id, elsewhere a new order comes of it.
+            let waited = (self.venue == Venue::Bybit).then_some((number, order));
             // A trigger whose position is gone simply ends.
-            if self.place(key, &child).is_err() {
+            if self.place_as(key, &child, waited).is_err() {
                 self.end(key, number, OrderStatus::Expired);
             }
         }
@@ -1009,11 +1115,13 @@ impl Engine {
                 time_ms: now_ms,
             }),
             fill: None,
+            change: None,
         });
         self.updates.push(Update {
             account: Some(key.to_owned()),
             event: Event::Fill(fill.clone()),
             fill: None,
+            change: None,
         });
         self.tell_order(key, &order, Some(fill));
         self.tell_account(key, &order.instrument, order.position_side);
@@ -1117,6 +1225,7 @@ impl Engine {
             .clone();
         let size = change.size.or(known.size).ok_or(Reject::Size)?;
         let price = change.price.or(known.price);
+        check_tick(&quote, price)?;
         self.check_size(&quote, size, price, known.reduce_only)?;
         if size <= known.filled {
             return Err(Reject::Size);
@@ -1304,6 +1413,14 @@ fn closing(instrument: &str, side: PositionSide, open: Decimal) -> NewOrder {
     }
 }
 
+fn check_tick(quote: &Quote, price: Option<Decimal>) -> Result<(), Reject> {
+    let tick = quote.instrument.tick;
+    match price {
+        Some(price) if !tick.is_zero() && !(price % tick).is_zero() => Err(Reject::Price),
+        _ => Ok(()),
+    }
+}
+
 fn within(side: Side, price: Decimal, limit: Option<Decimal>) -> bool {
     limit.is_none_or(|limit| match side {
         Side::Buy => price <= limit,
@@ -1431,6 +1548,65 @@ mod tests {
             engine.account("key").unwrap().fills().last().unwrap().cause,
             Cause::Liquidation
         );
+    }
+
+    #[test]
+    fn changes_of_a_book_lead_from_one_to_the_next() {
+        let mut engine = engine();
+        let quote = engine.quote("BTCUSDT").unwrap().clone();
+        let mut asks: BTreeMap<Decimal, Decimal> = engine
+            .book(&quote)
+            .asks
+            .iter()
+            .map(|level| (level.price, level.size))
+            .collect();
+        for price in ["50003.7", "50008.7", "49990.2"] {
+            engine.set_price("BTCUSDT", decimal(price));
+            for update in engine.take_updates() {
+                let (Event::Book(whole), Some(change)) = (update.event, update.change) else {
+                    continue;
+                };
+                for level in change.asks {
+                    if level.size.is_zero() {
+                        asks.remove(&level.price);
+                    } else {
+                        asks.insert(level.price, level.size);
+                    }
+                }
+                let now: Vec<Decimal> = asks.keys().copied().collect();
+                assert_eq!(
+                    now,
+                    whole.asks.iter().map(|level| level.price).collect::<Vec<_>>()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_countdown_cancels_unless_it_is_set_again() {
+        let mut engine = engine();
+        engine
+            .place("key", &order(Side::Buy, "1", Some("49000")))
+            .unwrap();
+        engine.cancel_all_at("key", Some(1_700_000_010_000));
+        engine.set_clock(1_700_000_009_000);
+        engine.cancel_all_at("key", Some(1_700_000_019_000));
+        engine.set_clock(1_700_000_010_000);
+        let status = |engine: &Engine| engine.account("key").unwrap().orders().next().unwrap().status;
+        assert_eq!(status(&engine), OrderStatus::Open);
+        engine.set_clock(1_700_000_019_000);
+        assert_eq!(status(&engine), OrderStatus::Cancelled);
+    }
+
+    #[test]
+    fn an_order_that_cannot_do_what_it_asks_ends_by_itself() {
+        let mut engine = engine();
+        let mut post_only = order(Side::Buy, "1", Some("51000"));
+        post_only.time_in_force = Some(TimeInForce::PostOnly);
+        let ended = engine.place_or_end("key", &post_only).unwrap();
+        assert_eq!(ended.status, OrderStatus::Cancelled);
+        assert_eq!(ended.venue_status, ENDED_BY_VENUE);
+        assert!(engine.positions("key").is_empty());
     }
 
     #[test]

@@ -72,7 +72,7 @@ async function main() {
   await ticker;
   done('ticker over a socket');
   await steps.ready?.(exchange);
-  // ccxt does not tell when the venue has taken a subscription, and most venues push no snapshot of orders.
+  // ccxt does not tell when its login and its subscription to orders stand, and no venue repeats what came before.
   await new Promise((resolve) => setTimeout(resolve, 1_000));
 
   const low = exchange.priceToPrecision(symbol, price * 0.9);

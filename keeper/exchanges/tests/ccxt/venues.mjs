@@ -170,3 +170,33 @@ export function htx(ccxt, url, more = {}) {
   };
   return { exchange, symbol, amount: 2, steps };
 }
+
+export function okx(ccxt, url, more = {}) {
+  const exchange = client(ccxt.pro.okx, url, {
+    hosts: ['https://{hostname}', 'wss://ws.okx.com:8443'],
+    options: { fetchMarkets: { types: ['swap'] }, defaultType: 'swap' },
+    ...more,
+  });
+  return { exchange, symbol: 'BTC/USDT:USDT', amount: 0.02, steps: { leverage: { mgnMode: 'cross' } } };
+}
+
+export function bybit(ccxt, url, more = {}) {
+  const exchange = client(ccxt.pro.bybit, url, {
+    hosts: ['https://api.{hostname}', 'wss://stream.{hostname}', 'wss://stream.bybit.com'],
+    // ccxt wants it confirmed that orders are found by id for a while only.
+    options: { fetchMarkets: { types: ['linear'] }, defaultType: 'swap', fetchOrder: { acknowledged: true } },
+    ...more,
+  });
+  exchange.has.fetchCurrencies = false;
+  return { exchange, symbol: 'BTC/USDT:USDT', amount: 0.001, steps: { leverage: {} } };
+}
+
+export function bitget(ccxt, url, more = {}) {
+  const exchange = client(ccxt.pro.bitget, url, {
+    hosts: ['https://api.{hostname}', 'wss://ws.bitget.com'],
+    options: { fetchMarkets: { types: ['swap'] }, defaultType: 'swap' },
+    ...more,
+  });
+  exchange.has.fetchCurrencies = false;
+  return { exchange, symbol: 'BTC/USDT:USDT', amount: 0.0002, steps: { leverage: {} } };
+}

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::crypto::hmac_hex;
 use crate::model::{
-    Cause, Decimal, Event, Fill, Instrument, Liquidity, MarginMode, Order, OrderKind, OrderStatus, Position,
-    PositionMode, PositionSide, Side, Text, TimeInForce, TriggerPrice, Venue,
+    Book, BookCheck, Cause, Decimal, Event, Fill, Instrument, Liquidity, MarginMode, Order, OrderKind,
+    OrderStatus, Position, PositionMode, PositionSide, Side, Text, TimeInForce, TriggerPrice, Venue,
 };
 use crate::operation::{AmendOrder, ConditionalOrder, NewOrder, OrderRef};
 use crate::request::{Method, Response};
@@ -883,7 +883,10 @@ fn klines(engine: &Engine, quote: &Quote, parameters: &Parameters) -> Value {
 }
 
 fn sides(engine: &Engine, quote: &Quote) -> (Value, Value) {
-    let book = engine.book(quote);
+    levels(&engine.book(quote))
+}
+
+fn levels(book: &Book) -> (Value, Value) {
     let side = |levels: &[crate::model::Level]| {
         levels
             .iter()
@@ -959,7 +962,7 @@ fn day_tickers(event: &Event, engine: &Engine) -> Vec<(String, Value)> {
 }
 
 /// Market data in the venue's form, with the name of its stream.
-fn market_event(event: &Event, engine: &Engine) -> Option<(String, Value)> {
+fn market_event(event: &Event, change: Option<&Book>, engine: &Engine) -> Option<(String, Value)> {
     let now_ms = engine.now_ms();
     let stream = |symbol: &str, kind: &str| format!("{}@{kind}", symbol.to_lowercase());
     match event {
@@ -973,12 +976,15 @@ fn market_event(event: &Event, engine: &Engine) -> Option<(String, Value)> {
             ))
         }
         Event::Book(book) => {
-            let quote = engine.quote(&book.instrument)?;
-            let (bids, asks) = sides(engine, quote);
+            // Only what changed: a client keeps a price until it is told that nothing is left there.
+            let BookCheck::Sequence { last, .. } = book.check else {
+                return None;
+            };
+            let (bids, asks) = levels(change?);
             Some((
                 stream(&book.instrument, "depth"),
-                json!({ "e": "depthUpdate", "E": now_ms, "T": now_ms, "s": book.instrument, "U": quote.sequence,
-                        "u": quote.sequence, "pu": quote.sequence - 1, "b": bids, "a": asks }),
+                json!({ "e": "depthUpdate", "E": now_ms, "T": now_ms, "s": book.instrument, "U": last,
+                        "u": last, "pu": last - 1, "b": bids, "a": asks }),
             ))
         }
         Event::Mark(mark) => Some((
@@ -1166,7 +1172,7 @@ impl Wire for Binance {
             },
             (None, event) => {
                 let combined = socket.memory["combined"] == json!(true);
-                return market_event(event, engine)
+                return market_event(event, update.change.as_ref(), engine)
                     .into_iter()
                     .chain(day_tickers(event, engine))
                     .filter(|(stream, _)| socket.topics.contains(stream))

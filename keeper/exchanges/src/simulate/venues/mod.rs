@@ -9,36 +9,35 @@ use super::wire::Wire;
 use crate::model::{Decimal, Instrument, Venue};
 
 mod binance;
+mod bitget;
 mod books;
+mod bybit;
 mod deribit;
 mod htx;
 mod hyperliquid;
+mod okx;
+mod shared;
 
 /// Money of the account nobody configured.
 const DEFAULT_WALLET: Decimal = Decimal::from_parts(1_000_000, 0, 0, false, 0);
-
-/// A venue that cannot be simulated yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("there is no simulator of {0}")]
-pub struct NoSimulator(pub Venue);
 
 /// What a venue lists, with the first prices.
 pub type Listing = Vec<(Instrument, Decimal)>;
 
 /// A venue's wire format and what it lists.
-///
-/// # Errors
-/// When there is none.
-pub fn wire(venue: Venue) -> Result<(Box<dyn Wire>, Listing), NoSimulator> {
+#[must_use]
+pub fn wire(venue: Venue) -> (Box<dyn Wire>, Listing) {
     match venue {
-        Venue::Binance => Ok((Box::new(binance::Binance::default()), binance::instruments())),
-        Venue::Deribit => Ok((Box::new(deribit::Deribit::default()), deribit::instruments())),
-        Venue::Htx => Ok((Box::new(htx::Htx::default()), htx::instruments())),
-        Venue::Hyperliquid => Ok((
+        Venue::Binance => (Box::new(binance::Binance::default()), binance::instruments()),
+        Venue::Deribit => (Box::new(deribit::Deribit::default()), deribit::instruments()),
+        Venue::Htx => (Box::new(htx::Htx::default()), htx::instruments()),
+        Venue::Hyperliquid => (
             Box::new(hyperliquid::Hyperliquid::default()),
             hyperliquid::instruments(),
-        )),
-        other => Err(NoSimulator(other)),
+        ),
+        Venue::Okx => (Box::new(okx::Okx::default()), okx::instruments()),
+        Venue::Bybit => (Box::new(bybit::Bybit::default()), bybit::instruments()),
+        Venue::Bitget => (Box::new(bitget::Bitget::default()), bitget::instruments()),
     }
 }
 
@@ -55,15 +54,15 @@ pub fn account(venue: Venue) -> Account {
 /// Starts a simulator with the [`account`] nobody configured. Prices move every `step`, or only on command.
 ///
 /// # Errors
-/// When there is none of this venue, or the address cannot be listened on.
+/// When the address cannot be listened on.
 pub async fn start(
     venue: Venue,
     listen: SocketAddr,
     step: Option<Duration>,
     seed: u64,
-) -> Result<Simulator, Box<dyn std::error::Error + Send + Sync>> {
-    let (wire, instruments) = wire(venue)?;
+) -> std::io::Result<Simulator> {
+    let (wire, instruments) = wire(venue);
     let mut engine = Engine::new(venue, instruments, seed);
     engine.add_account(account(venue));
-    Ok(Simulator::start(wire, engine, Options { listen, step }).await?)
+    Simulator::start(wire, engine, Options { listen, step }).await
 }
