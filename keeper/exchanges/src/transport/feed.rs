@@ -49,6 +49,10 @@ pub enum Lost {
 }
 
 /// What a socket says.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are events: a box would cost each of them an allocation"
+)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Feed {
     /// It stands, logged in and subscribed: take a snapshot now.

@@ -308,6 +308,9 @@ struct Socket {
     frame: u64,
 }
 
+/// A renewal of the account stream's key that is under way.
+type Keeping = Pin<Box<dyn Future<Output = Result<(), KeyError>> + Send>>;
+
 /// How one life of a connection ended.
 struct Ended {
     why: Lost,
@@ -424,7 +427,7 @@ impl Socket {
     }
 
     async fn drive(&mut self, life: &mut Life) -> Lost {
-        let mut keeping: Option<Pin<Box<dyn Future<Output = Result<(), KeyError>> + Send>>> = None;
+        let mut keeping: Option<Keeping> = None;
         loop {
             // What must not be dropped goes first; nothing is read while it waits.
             let mut full = false;

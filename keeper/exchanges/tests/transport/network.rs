@@ -376,13 +376,12 @@ impl Reader {
         let last = deadline + Duration::from_secs(100);
         while Instant::now() < deadline || !self.state.is_certain() && Instant::now() < last {
             let mut changes = Vec::new();
-            if let Some((ticket, task)) = self.snapshot.take_if(|(_, task)| task.is_finished()) {
-                if !self
+            if let Some((ticket, task)) = self.snapshot.take_if(|(_, task)| task.is_finished())
+                && !self
                     .state
                     .finish_snapshot(ticket, task.await.unwrap(), &mut changes)
-                {
-                    self.wanted = true;
-                }
+            {
+                self.wanted = true;
             }
             if self.snapshot.is_none() && connected && (self.wanted || Instant::now() >= reconcile) {
                 self.wanted = false;
