@@ -25,6 +25,10 @@ enum Command {
     Decode(cli::decode::Decode),
     /// Prints normalised market data and account events as JSON lines.
     Watch(cli::watch::Watch),
+    /// Measures: decode_latency, fill_to_order_latency (beside ccxt.pro), scan_rate, memory.
+    Bench(cli::bench::Bench),
+    #[command(hide = true)]
+    React(cli::bench::React),
     /// Runs a test server that speaks a venue's wire protocol.
     Simulate(cli::simulate::Simulate),
 }
@@ -34,6 +38,8 @@ fn main() -> ExitCode {
         Command::Sign(command) => command.run(),
         Command::Decode(command) => command.run(),
         Command::Watch(command) => in_runtime(command.run()),
+        Command::Bench(command) => in_runtime(command.run()),
+        Command::React(command) => in_runtime(command.run()),
         Command::Simulate(command) => in_runtime(command.run()),
     };
     match result {

@@ -1,5 +1,6 @@
 //! The commands.
 
+pub mod bench;
 pub mod decode;
 pub mod sign;
 pub mod simulate;
