@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 const NOW_MS: u64 = 1_700_000_000_000;
 
 fn venue(venue: Venue) -> (Box<dyn Wire>, Engine) {
-    let (wire, instruments) = wire(venue).unwrap();
+    let (wire, instruments) = wire(venue);
     let mut engine = Engine::new(venue, instruments, 1);
     engine.add_account(default_account(Decimal::from(100_000)));
     engine.set_clock(NOW_MS);
