@@ -219,6 +219,26 @@ contract LossesTest is LockstepFixture {
         assertEq(uint8(_mirror(ETH)[0].outcome), uint8(Outcome.ReduceOnly));
     }
 
+    /// @dev While both breakers are on, money and positions go out as ever: in this vault and in another.
+    function test_breaker_withdrawingAndClosingGoOn() public {
+        uint32 careful = _elevenAtTheBrink(25_000e6, 100_000e6);
+        _liquidate(1, 11);
+        assertTrue(_stopped(attested) && lockstep.liquidator.breakerActive());
+
+        vm.startPrank(_follower(50));
+        int256 held = attested.positionView(careful, ETH).size;
+        attested.closePosition(ETH, uint256(held) / 2, 200);
+        assertApproxEqAbs(attested.positionView(careful, ETH).size, held / 2, 1);
+        assertEq(attested.withdraw(40_000e6), 40_000e6);
+        attested.closePosition(ETH, type(uint256).max, 200);
+        assertEq(attested.positionView(careful, ETH).size, 0);
+        uint256 left = uint256(attested.equityOf(careful));
+        assertApproxEqAbs(attested.withdraw(type(uint256).max), left, 2);
+        assertEq(vault.withdraw(900e6), 900e6);
+        vm.stopPrank();
+        assertTrue(_stopped(attested) && lockstep.liquidator.breakerActive(), "still on");
+    }
+
     function test_breaker_countsTheWindowBefore() public {
         _elevenAtTheBrink(1000e6, 100_000e6);
         _liquidate(1, 10);
