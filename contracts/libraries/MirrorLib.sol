@@ -27,8 +27,9 @@ import {VenueLib} from "./VenueLib.sol";
 /// COMMIT reads each account once, decides its order and nets them all. EXECUTE sends the net order to the venue within
 /// the tightest bounds of those who take part, and so near the index that it can leave nobody short of margin. When the
 /// venue's price is further off, each account is looked at: who would have got a worse price than they signed, or than
-/// they can pay for alone, is left out and it is tried again. SETTLE divides what was filled, at one price: orders of opposite sign cross inside the batch and pay no
-/// venue fee, a partial fill is divided pro rata. A venue that fills later keeps the plan instead of settling it.
+/// they can pay for alone, is left out and it is tried again. SETTLE divides what was filled, at one price: orders of
+/// opposite sign cross inside the batch and pay no venue fee, a partial fill is divided pro rata. A venue that fills
+/// later keeps the plan instead of settling it.
 library MirrorLib {
     using MathLib for int256;
     using MathLib for uint256;
