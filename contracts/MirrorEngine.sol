@@ -279,7 +279,7 @@ contract MirrorEngine is IMirrorEngine, EIP712 {
                 leverage: signal.leverage,
                 sequence: signal.sequence,
                 observedAt: signal.observedAt,
-                reduceOnly: liquidator.breakerActive(),
+                reduceOnly: block.timestamp < liquidator.breakerUntilOf(vault),
                 sender: msg.sender
             }),
                 accounts

@@ -8,7 +8,8 @@ import {Cause} from "./LockstepTypes.sol";
 interface ILiquidator {
     event Liquidated(address indexed vault, uint32 indexed account, address indexed liquidator);
     event StoppedOut(address indexed vault, uint32 indexed account, Cause cause);
-    /// @notice More than `BREAKER_COUNT` liquidations in `BREAKER_WINDOW`: new exposure stops until `until`.
+    /// @notice More than `BREAKER_COUNT` liquidations, and too much in all, in this `BREAKER_WINDOW` and the one before:
+    /// new exposure stops everywhere until `until`. A single vault's breaker emits nothing, see `breakerUntilOf`.
     event BreakerTripped(uint64 until, uint256 liquidations);
 
     error UnknownVault(address vault);
@@ -19,7 +20,10 @@ interface ILiquidator {
     /// @notice Closes an account that has reached its signed stop-loss or take-profit. Anyone.
     function stopOut(address vault, uint32 account) external;
 
-    /// @notice True while new exposure is stopped. Reducing and leaving never stop.
+    /// @notice Unix time until which a vault takes no new exposure: by its own breaker or the one of all vaults.
+    function breakerUntilOf(address vault) external view returns (uint64);
+
+    /// @notice True while new exposure is stopped everywhere. Reducing and leaving never stop.
     function breakerActive() external view returns (bool);
     function breakerUntil() external view returns (uint64);
     function BREAKER_COUNT() external view returns (uint256);

@@ -28,7 +28,7 @@ enum Outcome {
     Expired, // 5: mandate expired: only reductions are made
     MarketNotAllowed, // 6: the mandate does not list this market
     UnderMargined, // 7: equity does not carry any exposure
-    SlippageBound, // 8: the fill would have been worse than the signed slippage
+    SlippageBound, // 8: the fill would have been worse than the signed slippage, or than the account can pay for
     TurnoverBound, // 9: the day's signed turnover leaves no room
     NotionalBound, // 10: signed position notional leaves no room
     LeverageBound, // 11: signed leverage leaves no room

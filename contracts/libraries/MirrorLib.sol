@@ -10,6 +10,7 @@ import {IVenue} from "../interfaces/IVenue.sol";
 import {Outcome, Status, Terms} from "../interfaces/LockstepTypes.sol";
 import {Account} from "./AccountLib.sol";
 import {FeeLib} from "./FeeLib.sol";
+import {FlowLib} from "./FlowLib.sol";
 import {LedgerLib} from "./LedgerLib.sol";
 import {LossLib} from "./LossLib.sol";
 import {MathLib} from "./MathLib.sol";
@@ -24,9 +25,11 @@ import {VenueLib} from "./VenueLib.sol";
 /// @notice The batch, in two halves with a plan in memory between them.
 ///
 /// COMMIT reads each account once, decides its order and nets them all. EXECUTE sends the net order to the venue within
-/// the tightest bounds of those who take part; who would have got a worse price than they signed is left out and it is
-/// tried again. SETTLE divides what was filled, at one price: orders of opposite sign cross inside the batch and pay no
-/// venue fee, a partial fill is divided pro rata. A venue that fills later keeps the plan instead of settling it.
+/// the tightest bounds of those who take part, and so near the index that it can leave nobody short of margin. When the
+/// venue's price is further off, each account is looked at: who would have got a worse price than they signed, or than
+/// they can pay for alone, is left out and it is tried again. SETTLE divides what was filled, at one price: orders of
+/// opposite sign cross inside the batch and pay no venue fee, a partial fill is divided pro rata. A venue that fills
+/// later keeps the plan instead of settling it.
 library MirrorLib {
     using MathLib for int256;
     using MathLib for uint256;
@@ -52,6 +55,20 @@ library MirrorLib {
         uint256 sells;
         uint256 buySlippage;
         uint256 sellSlippage;
+    }
+
+    /// @notice How far off the index a batch may trade.
+    /// @param most the strategy's bound, bps
+    /// @param maintenance margin an account must keep, bps of exposure
+    /// @param reserve for fees, bps of what is traded
+    /// @param harmless what leaves nobody short, see `Sizing.harmless`
+    struct Limits {
+        uint256 market;
+        uint256 index;
+        uint256 most;
+        uint256 maintenance;
+        uint256 reserve;
+        int256 harmless;
     }
 
     /// @notice What the venue did.
@@ -106,7 +123,7 @@ library MirrorLib {
         if (order.reduceOnly || s.woundUp) onlyReduce(b);
 
         Plan memory plan = commit(s, snap, b, accounts);
-        Execution memory done = execute(s, snap, plan, market, terms.maxSlippageBps);
+        Execution memory done = execute(s, snap, b, plan, terms);
         if (done.net != done.wanted) share(plan, done);
         (Totals memory totals, bytes memory fills) = settle(s, b, plan, done, terms.copyFeeBps);
         if (totals.moved != 0) {
@@ -325,32 +342,52 @@ library MirrorLib {
     // ---------------------------------------------------------------- execute
 
     /// @dev One trade for all. The bounds hold for both sides: a seller that crosses gets the same price as the buyers.
-    function execute(VaultState storage s, Snapshot memory snap, Plan memory plan, uint256 market, uint256 limitBps)
-        private
-        returns (Execution memory done)
-    {
-        uint256 index = snap.price[market];
+    /// The first attempt keeps to what is harmless, so that nobody's books are read again while the market is deep.
+    function execute(
+        VaultState storage s,
+        Snapshot memory snap,
+        Sizing.Batch memory b,
+        Plan memory plan,
+        Terms memory terms
+    ) private returns (Execution memory done) {
+        uint256 index = b.price;
         done.price = index;
+        if (plan.buys | plan.sells == 0) return done;
+
+        Limits memory l = limitsOf(s, b, terms);
+        uint256 most = l.most;
+        if (l.harmless > 0) most = most.min(uint256(l.harmless));
+        else leaveOut(s, snap, plan, l, index);
         for (uint256 round = 0;; ++round) {
             int256 net = absorbDust(plan);
             done.wanted = net;
             if (net == 0) return done;
 
-            uint256 highest = index * (BPS + plan.buySlippage.min(limitBps)) / BPS;
-            uint256 lowest = index * (BPS - plan.sellSlippage.min(limitBps).min(BPS)) / BPS;
-            TradeLib.Result memory result = TradeLib.trade(s, snap, market, net, lowest, highest);
+            uint256 highest = index * (BPS + plan.buySlippage.min(most)) / BPS;
+            uint256 lowest = index * (BPS - plan.sellSlippage.min(most).min(BPS)) / BPS;
+            TradeLib.Result memory result = TradeLib.trade(s, snap, l.market, net, lowest, highest);
             if (result.ok) {
                 (done.net, done.price, done.fee) = (result.fill.size, result.price, result.fill.fee);
                 return done;
             }
             if (!TradeLib.isPriceLimit(result.reason)) TradeLib.bubble(result.reason);
             uint256 price = TradeLib.priceIn(result.reason);
+            most = l.most;
             if (
-                round == MAX_ROUNDS || price > index * (BPS + limitBps) / BPS
-                    || price < index * (BPS - limitBps.min(BPS)) / BPS
-            ) revert IStrategyVault.SlippageBeyondLimit(price, index, limitBps);
-            leaveOut(plan, index, price);
+                round == MAX_ROUNDS || price > index * (BPS + most) / BPS || price < index * (BPS - most.min(BPS)) / BPS
+            ) revert IStrategyVault.SlippageBeyondLimit(price, index, most);
+            leaveOut(s, snap, plan, l, price);
         }
+    }
+
+    function limitsOf(VaultState storage s, Sizing.Batch memory b, Terms memory terms)
+        private
+        view
+        returns (Limits memory l)
+    {
+        (l.market, l.index, l.most) = (b.market, b.price, terms.maxSlippageBps);
+        (l.maintenance, l.reserve) = (FlowLib.maintenanceBps(s), FlowLib.FEE_RESERVE + terms.copyFeeBps);
+        l.harmless = Sizing.harmless(b.maxLeverageBps, l.maintenance, l.reserve);
     }
 
     /// @dev A net order too small for any venue is taken off the first order on its side.
@@ -368,15 +405,24 @@ library MirrorLib {
         }
     }
 
-    /// @dev Leaves out everyone for whom `price` is worse than they signed.
-    function leaveOut(Plan memory plan, uint256 index, uint256 price) private pure {
+    /// @dev Leaves out everyone for whom `price` is worse than they signed or can pay for.
+    function leaveOut(VaultState storage s, Snapshot memory snap, Plan memory plan, Limits memory l, uint256 price)
+        private
+        view
+    {
         (plan.buys, plan.sells, plan.buySlippage, plan.sellSlippage) = (0, 0, BPS, BPS);
         uint256 end = plan.at + plan.count * STRIDE;
         for (uint256 at = plan.at; at != end; at += STRIDE) {
             int256 delta = orderAt(at);
             if (delta == 0) continue;
-            uint256 bound = accountAt(at).maxSlippageBps();
-            if (delta > 0 ? price > index * (BPS + bound) / BPS : price < index * (BPS - bound.min(BPS)) / BPS) {
+            int256 own = boundOf(s, snap, l, at, delta);
+            uint256 bound = uint256(own.positive());
+            if (
+                own < 0
+                    || (delta > 0
+                            ? price > l.index * (BPS + bound) / BPS
+                            : price < l.index * (BPS - bound.min(BPS)) / BPS)
+            ) {
                 setOrder(at, 0);
                 setOutcome(at, Outcome.SlippageBound);
             } else if (delta > 0) {
@@ -387,6 +433,31 @@ library MirrorLib {
                 plan.sellSlippage = plan.sellSlippage.min(bound);
             }
         }
+    }
+
+    /// @dev The slippage one account has signed, or the smaller one that it can pay for alone; negative when that is none.
+    /// Never below what is harmless: only an account that had less than its maintenance margin before can pay for less than
+    /// that, and it may be closed by anyone at a worse price.
+    function boundOf(VaultState storage s, Snapshot memory snap, Limits memory l, uint256 at, int256 delta)
+        private
+        view
+        returns (int256 bound)
+    {
+        Account a = accountAt(at);
+        bound = int256(a.maxSlippageBps());
+        if (bound <= l.harmless) return bound;
+        uint256 account;
+        Position p;
+        assembly ("memory-safe") {
+            account := shr(224, mload(add(at, 0x60)))
+            p := mload(add(at, 0x20))
+        }
+        (int256 equity, uint256 exposure,) = LedgerLib.equity(s, account, a, snap);
+        // Exposure is rounded up, so that it is no less than what the account holds in this market.
+        uint256 left = exposure * 1e30 - p.size().abs() * l.index + (p.size() + delta).abs() * l.index;
+        int256 own = Sizing.affordable(equity, left, delta.abs() * l.index, l.maintenance, l.reserve);
+        if (own < l.harmless) own = l.harmless;
+        if (own < bound) bound = own;
     }
 
     /// @dev A partial fill: the orders on the net's side get the fill and what crosses, pro rata. The division

@@ -176,6 +176,30 @@ library Sizing {
         }
     }
 
+    /// @notice How far off the index price a batch may take every account without looking at it: who had the maintenance
+    /// margin before still has it afterwards. Bps, rounded down; not above 0 when there is no such distance.
+    ///
+    /// With m the maintenance margin and L the strategy's leverage, as shares; x what the account holds in the batch's market,
+    /// o what it holds in the others and t its target, as values at the index; E its equity, m (x + o) <= E; and c what
+    /// a trade costs, as a share of its value at the index: the slippage and the fees. Then E - c * traded >= m * left
+    ///
+    ///   closing, t <= x:    E - c (x - t) >= m (t + o)           when c <= m
+    ///   growing, t > x:     t + o <= L E, traded <= L E          when c <= (1 - m L) / L
+    ///   turning round:      x <= E / m - o, t <= L E - o, so
+    ///                       traded <= (1 / m + L) E, left <= L E when c <= m (1 - m L) / (1 + m L)
+    ///
+    /// and the last bound is the smallest. A part of an order is covered with the whole: what is left after costs is linear
+    /// in the part, the margin needed is convex, and both ends are covered. Perp v2 asks for 625 bps and a fifth more is
+    /// kept, so m = 7.5 %; at 7x, the most it lets terms say, c is 2.33 %: 1.78 % off the index with a copy fee of 5 bps,
+    /// 0.83 % with the highest.
+    /// @param maxLeverageBps the strategy's, which no mandate goes above
+    /// @param maintenance bps of exposure
+    /// @param reserve for fees, bps of what is traded
+    function harmless(uint256 maxLeverageBps, uint256 maintenance, uint256 reserve) internal pure returns (int256) {
+        uint256 needed = maintenance * maxLeverageBps;
+        return (int256(maintenance) * (1e8 - int256(needed))).divDown(1e8 + needed) - int256(reserve);
+    }
+
     /// @dev Why an account without a position takes none.
     function shut(Account a) private pure returns (uint256) {
         return uint256(a.status() != uint256(Status.Active) ? Outcome.Inactive : Outcome.MarketNotAllowed);

@@ -118,7 +118,7 @@ impl Rpc for Instantly {
                 .get(..4)
                 .and_then(|selector| <[u8; 4]>::try_from(selector).ok())
             {
-                Some(ILiquidator::breakerActiveCall::SELECTOR) => false.abi_encode(),
+                Some(ILiquidator::breakerUntilOfCall::SELECTOR) => 0_u64.abi_encode(),
                 Some(IVenue::indexPriceCall::SELECTOR) => (price, U256::ZERO).abi_encode(),
                 Some(IVenue::leverageOfCall::SELECTOR) => (leverage, leverage).abi_encode(),
                 _ => U256::ZERO.abi_encode(),

@@ -899,7 +899,7 @@ impl Engine {
                 .head_seen
                 .map(|seen| now.saturating_duration_since(seen)),
             leverage,
-            breaker: self.book.breaker,
+            breaker: self.book.growth_stopped(strategy),
             agreed: self.rpc.agreed(),
         };
         let rate_allows = self.rate.allows(&self.limits, id, now);

@@ -140,32 +140,119 @@ contract LossesTest is LockstepFixture {
 
     // ---------------------------------------------------------------- breaker
 
-    function test_breaker_stopsGrowthNotLeaving() public {
-        uint256 count = lockstep.liquidator.BREAKER_COUNT() + 1;
-        for (uint256 i = 1; i <= count; ++i) {
-            _follow(_key(i), _mandate(attested, i, 1000e6));
+    /// @dev Eleven accounts of `deposit` each in the attested vault, at 5x and below their maintenance margin, beside one
+    /// careful account of `beside` in it and one in another strategy.
+    function _elevenAtTheBrink(uint64 deposit, uint64 beside) private returns (uint32 careful) {
+        _follow(50, 1000e6);
+        for (uint256 i = 1; i <= 11; ++i) {
+            _follow(_key(i), _mandate(attested, i, deposit));
         }
-        Mandate memory m = _mandate(attested, 50, 100_000e6);
+        Mandate memory m = _mandate(attested, 50, beside);
         m.ratioBps = 1000;
-        uint32 careful = _follow(_key(50), m);
+        careful = _follow(_key(50), m);
         _signalAll(5e18);
         _walk(1720e8);
-        for (uint32 i = 1; i <= count; ++i) {
-            assertFalse(lockstep.liquidator.breakerActive());
+        _trade(master, ethMarket, 500e18);
+    }
+
+    function _liquidate(uint32 first, uint32 last) private {
+        for (uint32 i = first; i <= last; ++i) {
             lockstep.liquidator.liquidate(address(attested), i);
         }
-        assertTrue(lockstep.liquidator.breakerActive());
+    }
+
+    function _outcome(uint32 account) private returns (Outcome) {
+        return _mirrorSigned(attested, ETH, 6e18, ++sequence, _accounts(account, account))[0].outcome;
+    }
+
+    function _stopped(StrategyVault v) private view returns (bool) {
+        return vm.getBlockTimestamp() < lockstep.liquidator.breakerUntilOf(address(v));
+    }
+
+    function test_breaker_stopsGrowthNotLeaving() public {
+        uint32 careful = _elevenAtTheBrink(1000e6, 100_000e6);
+        _liquidate(1, 10);
+        assertFalse(_stopped(attested));
+        _liquidate(11, 11);
+        assertTrue(_stopped(attested));
 
         bytes memory one = _accounts(careful, careful);
-        Fill[] memory fills = _mirrorSigned(attested, ETH, 6e18, ++sequence, one);
-        assertEq(uint8(fills[0].outcome), uint8(Outcome.ReduceOnly));
-        fills = _mirrorSigned(attested, ETH, 3e18, ++sequence, one);
+        assertEq(uint8(_outcome(careful)), uint8(Outcome.ReduceOnly));
+        Fill[] memory fills = _mirrorSigned(attested, ETH, 3e18, ++sequence, one);
         assertEq(uint8(fills[0].outcome), uint8(Outcome.Moved));
         vm.prank(_follower(50));
         assertGt(attested.exit(200), 90_000e6);
 
         _skip(15 minutes);
+        assertFalse(_stopped(attested));
+    }
+
+    /// @dev One strategy's liquidations are nothing to another's followers.
+    function test_breaker_stopsItsOwnVaultOnly() public {
+        _elevenAtTheBrink(1000e6, 100_000e6);
+        _liquidate(1, 11);
+        assertTrue(_stopped(attested));
+        assertFalse(_stopped(vault));
         assertFalse(lockstep.liquidator.breakerActive());
+        assertEq(uint8(_mirror(ETH)[0].outcome), uint8(Outcome.Moved), "another strategy's follower was stopped");
+    }
+
+    /// @dev Eleven accounts worth a dinner stop nobody: not their own strategy while it is larger, and no other at all.
+    function test_breaker_elevenTinyAccountsStopNobody() public {
+        uint32 careful = _elevenAtTheBrink(25e6, 100_000e6);
+        _liquidate(1, 11);
+        assertFalse(lockstep.liquidator.breakerActive());
+        assertEq(uint8(_outcome(careful)), uint8(Outcome.Moved), "a tiny share stopped the whole vault");
+        assertEq(uint8(_mirror(ETH)[0].outcome), uint8(Outcome.Moved), "and another strategy's follower");
+    }
+
+    /// @dev A crash of a million USDC in positions stops growth everywhere.
+    function test_breaker_aMillionStopsEveryone() public {
+        _elevenAtTheBrink(25_000e6, 1000e6);
+        _liquidate(1, 10);
+        assertFalse(lockstep.liquidator.breakerActive());
+        vm.expectEmit(address(lockstep.liquidator));
+        emit ILiquidator.BreakerTripped(uint64(vm.getBlockTimestamp()) + 15 minutes, 11);
+        _liquidate(11, 11);
+        assertTrue(lockstep.liquidator.breakerActive());
+        assertTrue(_stopped(vault));
+        assertEq(uint8(_mirror(ETH)[0].outcome), uint8(Outcome.ReduceOnly));
+    }
+
+    /// @dev While both breakers are on, money and positions go out as ever: in this vault and in another.
+    function test_breaker_withdrawingAndClosingGoOn() public {
+        uint32 careful = _elevenAtTheBrink(25_000e6, 100_000e6);
+        _liquidate(1, 11);
+        assertTrue(_stopped(attested) && lockstep.liquidator.breakerActive());
+
+        vm.startPrank(_follower(50));
+        int256 held = attested.positionView(careful, ETH).size;
+        attested.closePosition(ETH, uint256(held) / 2, 200);
+        assertApproxEqAbs(attested.positionView(careful, ETH).size, held / 2, 1);
+        assertEq(attested.withdraw(40_000e6), 40_000e6);
+        attested.closePosition(ETH, type(uint256).max, 200);
+        assertEq(attested.positionView(careful, ETH).size, 0);
+        uint256 left = uint256(attested.equityOf(careful));
+        assertApproxEqAbs(attested.withdraw(type(uint256).max), left, 2);
+        assertEq(vault.withdraw(900e6), 900e6);
+        vm.stopPrank();
+        assertTrue(_stopped(attested) && lockstep.liquidator.breakerActive(), "still on");
+    }
+
+    function test_breaker_countsTheWindowBefore() public {
+        _elevenAtTheBrink(1000e6, 100_000e6);
+        _liquidate(1, 10);
+        _skip(lockstep.liquidator.BREAKER_WINDOW());
+        _liquidate(11, 11);
+        assertTrue(_stopped(attested));
+    }
+
+    function test_breaker_forgetsTwoWindowsBack() public {
+        _elevenAtTheBrink(1000e6, 100_000e6);
+        _liquidate(1, 5);
+        _skip(2 * lockstep.liquidator.BREAKER_WINDOW());
+        _liquidate(6, 11);
+        assertFalse(_stopped(attested));
     }
 
     // ---------------------------------------------------------------- the venue by itself

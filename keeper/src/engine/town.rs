@@ -305,8 +305,8 @@ impl State {
     }
 
     fn liquidator(&self, data: &[u8]) -> Result<Answer<Bytes>, RpcError> {
-        if ILiquidator::breakerActiveCall::abi_decode(data).is_ok() {
-            return given::<ILiquidator::breakerActiveCall>(&false);
+        if ILiquidator::breakerUntilOfCall::abi_decode(data).is_ok() {
+            return given::<ILiquidator::breakerUntilOfCall>(&0);
         }
         let stop = ILiquidator::stopOutCall::abi_decode(data);
         if stop.as_ref().is_ok_and(|call| call.account <= self.silent_stops) {

@@ -203,16 +203,17 @@ pub fn sizing_of(
     let price_of = |market| view.book.price(view.strategy, market);
     let position = account.position(view.market);
     let terms = &view.strategy.terms;
+    let time = view.book.head?.timestamp;
     let batch = sizing::Batch {
         price: price_of(view.market)?,
         leverage: view.leverage,
-        time: view.book.head?.timestamp,
+        time,
         max_leverage_bps: terms.max_leverage_bps,
         dead_band_bps: terms.dead_band_bps,
         min_trade: terms.min_trade,
         open_room: view.book.open_room(view.strategy, vault)?,
         // What the chain will do. The guard is ours: an account it lets through still goes all the way to its target.
-        reduce_only: view.book.breaker,
+        reduce_only: vault.breaker_active(time),
     };
     let holder = sizing::Holder {
         status: account.status,
@@ -475,7 +476,7 @@ pub(crate) mod tests {
             orders.into_iter().flat_map(|order| order.accounts).collect()
         };
         assert_eq!(named(&book), [2]);
-        book.breaker = true;
+        book.vaults.get_mut(&VAULT).unwrap().breaker_until = u64::MAX;
         assert_eq!(named(&book), [1, 2]);
     }
 

@@ -372,7 +372,7 @@ enum Asked {
     Price(Address, B256),
     Leverage(StrategyId, MarketIndex),
     Stored(StrategyId, MarketIndex),
-    Breaker,
+    Breaker(Address),
 }
 
 /// Reads index prices, master leverage and the breaker of every strategy that is awake, in one round trip. Gives the
@@ -405,11 +405,14 @@ pub async fn market_state(
 }
 
 fn questions(deployment: &Deployment, book: &Book) -> (Vec<Asked>, Vec<Call>) {
-    let mut asked = vec![Asked::Breaker];
-    let mut calls = vec![views::encode(
-        deployment.liquidator,
-        &ILiquidator::breakerActiveCall {},
-    )];
+    let (mut asked, mut calls) = (Vec::new(), Vec::new());
+    for vault in book.awake_vaults() {
+        asked.push(Asked::Breaker(vault));
+        calls.push(views::encode(
+            deployment.liquidator,
+            &ILiquidator::breakerUntilOfCall { vault },
+        ));
+    }
     let mut priced = BTreeSet::new();
     for strategy in book.awake() {
         for (index, market) in strategy.markets.iter().enumerate() {
@@ -455,7 +458,7 @@ fn forget_sleepers(book: &mut Book, asked: &[Asked]) {
             Asked::Leverage(id, _) | Asked::Stored(id, _) => {
                 awake.insert(*id);
             }
-            Asked::Breaker => {}
+            Asked::Breaker(_) => {}
         }
     }
     book.prices.retain(|key, _| prices.contains(key));
@@ -479,17 +482,24 @@ fn concerned(book: &Book, asked: &Asked) -> Vec<StrategyId> {
             };
             book.awake().filter(trades).map(|strategy| strategy.id).collect()
         }
-        Asked::Breaker => book.awake().map(|strategy| strategy.id).collect(),
+        Asked::Breaker(vault) => book
+            .vaults
+            .get(vault)
+            .map(|vault| vault.strategy)
+            .into_iter()
+            .collect(),
     }
 }
 
 /// Writes an answer down. Without one the price or the leverage is unknown, and nothing is planned without it.
 fn take(book: &mut Book, asked: &Asked, answer: Result<Answer<Bytes>, RpcError>) -> Result<(), RpcError> {
     match asked {
-        Asked::Breaker => {
+        Asked::Breaker(address) => {
             // Without an answer the last one counts: the chain itself cuts what the breaker forbids.
-            if let Ok(active) = views::decode::<ILiquidator::breakerActiveCall>(answer?)? {
-                book.breaker = active;
+            if let Ok(until) = views::decode::<ILiquidator::breakerUntilOfCall>(answer?)?
+                && let Some(vault) = book.vaults.get_mut(address)
+            {
+                vault.breaker_until = until;
             }
         }
         Asked::Price(venue, market) => {

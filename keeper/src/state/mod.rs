@@ -34,8 +34,6 @@ pub struct Book {
     pub prices: HashMap<(Address, B256), Wad>,
     /// Maintenance margin by venue, bps of notional.
     pub maintenance_bps: HashMap<Address, u64>,
-    /// The global breaker.
-    pub breaker: bool,
 }
 
 /// A followable track of a master.
@@ -104,6 +102,8 @@ pub struct Vault {
     pub stale: bool,
     /// Block time of the newest NAV point, unix seconds.
     pub last_nav: u64,
+    /// Unix seconds until which it takes no new exposure, by its own breaker or the one of all vaults.
+    pub breaker_until: u64,
     /// When somebody was last seen to come: kept awake for a while though no account is known yet.
     pub expected: Option<Instant>,
 }
@@ -118,6 +118,12 @@ impl Vault {
     #[must_use]
     pub fn is_awake(&self) -> bool {
         !self.accounts.is_empty() || self.expected.is_some_and(|since| since.elapsed() < EXPECTED)
+    }
+
+    /// Whether a breaker holds back growth at a block time (unix seconds).
+    #[must_use]
+    pub const fn breaker_active(&self, time: u64) -> bool {
+        time < self.breaker_until
     }
 
     /// Somebody comes: read again, and looked at from now on.
@@ -321,6 +327,18 @@ impl Book {
         let markets = &self.strategies.get(&strategy)?.markets;
         let index = markets.iter().position(|market| market.symbol == symbol)?;
         MarketIndex::try_from(index).ok()
+    }
+
+    /// Whether every vault of a strategy is held back by a breaker; where only some are, sizing cuts those.
+    #[must_use]
+    pub fn growth_stopped(&self, strategy: &Strategy) -> bool {
+        let time = self.head.map(|head| head.timestamp).unwrap_or_default();
+        let mut vaults = strategy
+            .vaults
+            .iter()
+            .filter_map(|address| self.vaults.get(address))
+            .peekable();
+        vaults.peek().is_some() && vaults.all(|vault| vault.breaker_active(time))
     }
 
     /// Vaults with somebody to move.

@@ -67,6 +67,41 @@ contract SizingFuzzTest is Test {
         assertEq(delta, 0);
     }
 
+    /// @dev Any trade from inside the maintenance margin to inside the leverage, at the harmless price and the highest
+    /// fees, leaves the maintenance margin; the worst one at one bps more does not.
+    function testFuzz_harmless_leavesTheMargin(
+        uint256 equity,
+        uint256 held,
+        uint256 other,
+        int256 target,
+        uint256 leverage,
+        uint256 maintenance,
+        uint256 reserve
+    ) public pure {
+        equity = bound(equity, 1e6, 1e18);
+        leverage = bound(leverage, 1000, 200_000);
+        maintenance = bound(maintenance, 10, 2000);
+        reserve = bound(reserve, 0, 150);
+        int256 cost = Sizing.harmless(leverage, maintenance, reserve);
+        if (cost <= 0) return;
+        uint256 bps = uint256(cost) + reserve;
+
+        uint256 most = equity * 10_000 / maintenance;
+        uint256 grown = equity * leverage / 10_000;
+        other = bound(other, 0, most);
+        held = bound(held, 0, most - other);
+        // As far as leverage lets it grow either way; what is held may stay.
+        uint256 room = grown > other ? grown - other : 0;
+        target = bound(target, -int256(room), int256(room > held ? room : held));
+        uint256 traded = uint256(target > int256(held) ? target - int256(held) : int256(held) - target);
+        uint256 left = uint256(target < 0 ? -target : target) + other;
+        assertGe(equity * 10_000, traded * bps + left * maintenance, "left short");
+
+        equity = 1e18;
+        (held, left) = (equity * 10_000 / maintenance, equity * leverage / 10_000);
+        assertLt(equity * 10_000, (held + left) * (bps + 1) + left * maintenance, "more would be harmless too");
+    }
+
     /// @dev Most of what is drawn is stopped by a bound before the one that matters.
     /// forge-config: default.fuzz.runs = 4096
     function testFuzz_order_isTheReference(Case memory c) public pure {

@@ -54,6 +54,22 @@ contract BatchGasTest is LockstepFixture {
         assertLt(total, TRANSACTION_LIMIT, "transaction limit");
     }
 
+    /// @dev A venue that asks for so much margin that no price is harmless: every account is looked at before the trade. In
+    /// a thin market that comes after one attempt, so a second trade of the venue must fit in as well.
+    function test_gas_200_everyAccountIsLookedAt() public {
+        _open(vault, 200);
+        bytes memory accounts = _accounts(1, 200);
+        _trade(master, ethMarket, 500e18);
+        vm.mockCall(address(lockstep.venue), abi.encodeWithSignature("marginRequirementsBps()"), abi.encode(5000, 2500));
+        uint256 first = _batch(vault, accounts);
+        _skip(60);
+        _trade(master, ethMarket, 250e18);
+        uint256 warm = _batch(vault, accounts);
+        emit log_named_uint("first: transaction", first);
+        emit log_named_uint("warm: transaction", warm);
+        assertLt(first + 1_000_000, TRANSACTION_LIMIT, "transaction limit");
+    }
+
     function _measure(uint256 count) private returns (uint256 warmWithout, uint256 warmWith) {
         _open(vault, count);
         _open(metered, count);

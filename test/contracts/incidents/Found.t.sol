@@ -4,10 +4,12 @@ pragma solidity ^0.8.30;
 import {StrategyVault} from "../../../contracts/StrategyVault.sol";
 import {IMirrorEngine} from "../../../contracts/interfaces/IMirrorEngine.sol";
 import {IStrategyVault} from "../../../contracts/interfaces/IStrategyVault.sol";
+import {IVenue} from "../../../contracts/interfaces/IVenue.sol";
 import {Mandate, Outcome, Status, Terms} from "../../../contracts/interfaces/LockstepTypes.sol";
 import {IPerpAdmin} from "../../../script/deploy/PerpV2Deployer.sol";
 import {LockstepFixture} from "../LockstepFixture.sol";
-import {GasBurner} from "./Wallets.sol";
+import {GasBurner, RevertBomb} from "./Wallets.sol";
+import {Vm} from "forge-std/Test.sol";
 
 interface IPerpLiquidate {
     function liquidate(address trader, address baseToken, int256 positionSize) external;
@@ -192,6 +194,75 @@ contract FoundTest is FoundFixture {
         uint256 accepted = lockstep.engine.followMany{gas: 1 << 24}(signed, permits);
         assertEq(accepted, 1);
         assertEq(vault.accountOf(good.follower), 1);
+    }
+
+    /// @dev A follower's wallet that answers with a megabyte of revert data: it is cut short, costs what one item may, and
+    /// those after it are taken. Once asked by Permit2, once by the engine itself.
+    function test_followMany_aWalletThatAnswersAtLength_stopsNobodyElse() public {
+        RevertBomb bomb = new RevertBomb();
+        IMirrorEngine.SignedMandate[] memory signed = new IMirrorEngine.SignedMandate[](3);
+        IMirrorEngine.TokenPermit[] memory permits = new IMirrorEngine.TokenPermit[](3);
+        Mandate memory bad = _mandate(vault, 1, 100e6);
+        bad.follower = address(bomb);
+        signed[0] = _sign(_key(1), bad);
+        (bad.deposit, bad.nonce) = (0, bad.nonce + 1000);
+        signed[1] = _sign(_key(1), bad);
+        Mandate memory good = _mandate(vault, 2, 100e6);
+        signed[2] = _sign(_key(2), good);
+        perp.usdc.mint(good.follower, good.deposit);
+        permits[2] = _tokenPermit(_key(2));
+
+        vm.recordLogs();
+        uint256 gas = gasleft();
+        uint256 accepted = lockstep.engine.followMany{gas: 1 << 24}(signed, permits);
+        gas -= gasleft();
+        assertEq(accepted, 1);
+        assertEq(vault.accountOf(good.follower), 1);
+        // Two items at their limit and an ordinary one.
+        assertLt(gas, 2 * 5_000_000 + 1_500_000, "more than its own share");
+        uint256 failed;
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        for (uint256 i = 0; i < logs.length; ++i) {
+            if (logs[i].topics[0] != IMirrorEngine.RelayFailed.selector) continue;
+            assertEq(address(uint160(uint256(logs[i].topics[2]))), address(bomb));
+            assertLe(abi.decode(logs[i].data, (bytes)).length, 512, "the reason was not cut");
+            ++failed;
+        }
+        assertEq(failed, 2);
+    }
+
+    /// @dev The same from the venue, about a market that no order is in: it is not copied, and a batch and an exit in the
+    /// other market go on.
+    function test_anotherMarketsView_thatAnswersAtLength_stopsNobody() public {
+        _follow(1, 10_000e6);
+        _follow(2, 10_000e6);
+        _trade(master, ethMarket, 500e18);
+        _trade(master, btcMarket, 1e18);
+        _mirror(ETH);
+        _mirror(BTC, _accounts(2, 2));
+        _trade(master, ethMarket, 250e18);
+        bytes32 id = vault.marketView(BTC).venueMarket;
+        this.answerAtLength(id);
+
+        uint256 gas = gasleft();
+        Fill[] memory fills = _mirror(ETH, _accounts(1, 1));
+        gas -= gasleft();
+        assertEq(uint8(fills[0].outcome), uint8(Outcome.Moved));
+        // A copy of a megabyte alone takes two million.
+        assertLt(gas, 2_000_000, "it was copied");
+        vm.prank(_follower(1));
+        gas = gasleft();
+        vault.exit(200);
+        gas -= gasleft();
+        assertLt(gas, 4_000_000, "it was copied"); // 3.4 million with a market that answers
+        assertEq(vault.positionView(1, ETH).size, 0);
+    }
+
+    /// @dev From outside: a megabyte in the test's own memory would be in its measure.
+    function answerAtLength(bytes32 id) external {
+        bytes memory noise = new bytes(1_000_000);
+        vm.mockCallRevert(address(lockstep.venue), abi.encodeCall(IVenue.indexPrice, (id)), noise);
+        vm.mockCallRevert(address(lockstep.venue), abi.encodeCall(IVenue.holding, (address(vault), id)), noise);
     }
 
     /// @dev Anyone may quit a closed market for the vault before the vault does.

@@ -5,7 +5,7 @@ pragma solidity ^0.8.30;
 
 import {StrategyVault} from "../../../contracts/StrategyVault.sol";
 import {IMasterRegistry} from "../../../contracts/interfaces/IMasterRegistry.sol";
-import {Mandate, Terms} from "../../../contracts/interfaces/LockstepTypes.sol";
+import {Mandate, Outcome, Terms} from "../../../contracts/interfaces/LockstepTypes.sol";
 import {FoundFixture} from "./Found.t.sol";
 
 /// @notice A price somebody made in a thin market is paid by whoever trades at it: in a batch, and when leaving in parts.
@@ -51,6 +51,67 @@ contract Review2InThinMarketTest is FoundFixture {
             _trade(attacker, ethMarket, 100e18);
             _pass(20);
         }
+    }
+
+    /// @dev A flip at the worst price that terms allow must leave what the account needs.
+    function test_selfMadePrice_aBatchCostsNobodyElse() public {
+        _push(9570);
+        int256 honest = own.equityOf(2);
+        try this.flip(_accounts(1, 1)) {} catch {}
+        assertGe(own.equityOf(1), int256(own.maintenanceOf(1)), "what is open is not covered");
+        _push(10_450);
+        try lockstep.liquidator.liquidate(address(own), 1) {} catch {}
+        assertApproxEqAbs(own.equityOf(2), honest, 1e6, "a loss was pushed onto others");
+    }
+
+    function flip(bytes calldata accounts) external returns (Fill[] memory) {
+        return _mirrorSigned(own, ETH, -7e18, 2, accounts);
+    }
+
+    /// @dev Who cannot pay for the price is left out; the others of the batch move.
+    function test_selfMadePrice_theOthersOfTheBatchMove() public {
+        _push(9650);
+        Fill[] memory fills = _mirrorSigned(own, ETH, -7e18, 2, _accounts(1, 2));
+        assertEq(uint8(fills[0].outcome), uint8(Outcome.SlippageBound));
+        assertEq(fills[0].size, 0);
+        assertEq(uint8(fills[1].outcome), uint8(Outcome.Moved));
+        assertLt(fills[1].size, 0);
+        assertGt(own.equityOf(1), int256(own.maintenanceOf(1)), "untouched");
+    }
+
+    /// @dev The bound of one batch is not the account's: at an honest price the same account moves, with the slippage it
+    /// has signed still in its slot.
+    function test_honestPrice_theAccountMoves() public {
+        _push(9650);
+        _mirrorSigned(own, ETH, -7e18, 2, _accounts(1, 2));
+        _push(10_000);
+        Fill[] memory fills = _mirrorSigned(own, ETH, 0, 3, _accounts(1, 1));
+        assertEq(uint8(fills[0].outcome), uint8(Outcome.Moved));
+        assertEq(own.positionView(1, ETH).size, 0);
+        assertEq(own.accountView(1).maxSlippageBps, 10_000);
+    }
+
+    /// @dev With so much margin asked for that no slippage is safe for everybody, each account is looked at before the first
+    /// attempt: who keeps enough moves, who does not is left out.
+    function test_noSlippageIsSafe_everyAccountIsLookedAt() public {
+        vm.mockCall(address(lockstep.venue), abi.encodeWithSignature("marginRequirementsBps()"), abi.encode(2000, 1250));
+        _push(10_000);
+        Fill[] memory fills = _mirrorSigned(own, ETH, -7e18, 2, _accounts(1, 2));
+        assertEq(uint8(fills[0].outcome), uint8(Outcome.SlippageBound));
+        assertEq(uint8(fills[1].outcome), uint8(Outcome.Moved));
+        assertGe(own.equityOf(2), int256(own.maintenanceOf(2)));
+    }
+
+    /// @dev What a batch leaves open is always covered by the maintenance margin at the index price.
+    function test_selfMadePrice_aReductionLeavesWhatItNeeds() public {
+        _push(9570);
+        try this.halve() {} catch {}
+        assertGe(own.equityOf(1), int256(own.maintenanceOf(1)));
+        assertLt(own.positionView(1, ETH).size, 300e18, "it could pay for this one");
+    }
+
+    function halve() external {
+        _mirrorSigned(own, ETH, 3e18, 2, _accounts(1, 1));
     }
 
     /// @dev Leaving again and again at -9 % must not eat the margin of what stays open.

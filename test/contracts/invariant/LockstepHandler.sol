@@ -304,7 +304,7 @@ contract LockstepHandler is LockstepFixture {
         BatchEvent memory e = _batchEvent(v);
         fills = _split(e.fills);
         assertEq(fills.length, accounts.length / 4, "one word per account");
-        bool breaker = lockstep.liquidator.breakerActive();
+        bool breaker = block.timestamp < lockstep.liquidator.breakerUntilOf(address(v));
         int256 sum;
         for (uint256 i = 0; i < fills.length; ++i) {
             Fill memory f = fills[i];
