@@ -3,6 +3,7 @@
 
 mod common;
 mod copying;
+mod exchange_masters;
 mod forced;
 mod gas;
 mod journal;
