@@ -86,7 +86,8 @@ fn read(given: Option<&SecretString>, file: Option<&PathBuf>, what: &str) -> any
     match (given, file) {
         (Some(secret), _) => Ok(Some(secret.expose_secret().to_owned())),
         (None, Some(path)) => {
-            let text = std::fs::read_to_string(path).with_context(|| format!("{what} file {}", path.display()))?;
+            let text =
+                std::fs::read_to_string(path).with_context(|| format!("{what} file {}", path.display()))?;
             Ok(Some(text.trim().to_owned()))
         }
         (None, None) => Ok(None),
@@ -107,7 +108,11 @@ impl ExchangeMaster {
             self.strategy,
             self.venue
         );
-        let passphrase = read(self.passphrase.as_ref(), self.passphrase_file.as_ref(), "passphrase")?;
+        let passphrase = read(
+            self.passphrase.as_ref(),
+            self.passphrase_file.as_ref(),
+            "passphrase",
+        )?;
         Ok(Options {
             endpoints: self
                 .endpoints
@@ -209,7 +214,11 @@ async fn attest(
             }
             // Drift and repetition are observed now; a trade when it was made.
             let traded = last.is_none_or(|last| last.size != size);
-            let observed_at = if traded && view.changed_ms > 0 { view.changed_ms } else { view.now_ms };
+            let observed_at = if traded && view.changed_ms > 0 {
+                view.changed_ms
+            } else {
+                view.now_ms
+            };
             match hand_in(master.strategy, market, leverage, observed_at, commands).await {
                 Handed::Taken | Handed::Superseded => {
                     attested.insert(
@@ -237,7 +246,12 @@ fn is_news(last: Option<Attested>, size: Decimal, leverage: Wad) -> bool {
         return true;
     }
     let off = last.leverage.0.abs_diff(leverage.0);
-    off.saturating_mul(10_000) > last.leverage.0.unsigned_abs().saturating_mul(u128::from(DRIFT_BPS))
+    off.saturating_mul(10_000)
+        > last
+            .leverage
+            .0
+            .unsigned_abs()
+            .saturating_mul(u128::from(DRIFT_BPS))
 }
 
 enum Handed {
@@ -266,7 +280,10 @@ async fn hand_in(
     let index: MarketIndex = match found.await {
         Ok(Some(index)) => index,
         Ok(None) => {
-            warn!(strategy, market, "the strategy has no such market on the chain; asked again later");
+            warn!(
+                strategy,
+                market, "the strategy has no such market on the chain; asked again later"
+            );
             return Handed::Later;
         }
         Err(_) => return Handed::Gone,
@@ -299,7 +316,12 @@ async fn hand_in(
 /// while a price or the balance that it needs is not known.
 fn state_of(view: &View, instrument: &Text, asset: &Text) -> Option<(Decimal, Wad)> {
     let of = |position: &&Position| position.instrument == *instrument;
-    let size: Decimal = view.positions.iter().filter(of).map(|position| position.size).sum();
+    let size: Decimal = view
+        .positions
+        .iter()
+        .filter(of)
+        .map(|position| position.size)
+        .sum();
     if size.is_zero() {
         return Some((size, Wad(0)));
     }
@@ -314,7 +336,10 @@ fn state_of(view: &View, instrument: &Text, asset: &Text) -> Option<(Decimal, Wa
 
 fn mark(view: &View, instrument: &Text) -> Option<Decimal> {
     view.marks.get(instrument).copied().or_else(|| {
-        let position = view.positions.iter().find(|position| position.instrument == *instrument)?;
+        let position = view
+            .positions
+            .iter()
+            .find(|position| position.instrument == *instrument)?;
         position.mark_price.or(position.entry_price)
     })
 }

@@ -69,7 +69,12 @@ async fn stored(stack: &Stack, strategy: &Signed) -> anyhow::Result<IMirrorEngin
 }
 
 /// Waits for a side: the sign of an account's size.
-pub(crate) async fn on_side(stack: &Stack, strategy: &Signed, account: u32, sign: i128) -> anyhow::Result<()> {
+pub(crate) async fn on_side(
+    stack: &Stack,
+    strategy: &Signed,
+    account: u32,
+    sign: i128,
+) -> anyhow::Result<()> {
     let vault = IStrategyVault::new(strategy.vault, stack.chain.provider());
     eventually(
         &format!("account {account} to be on side {sign}"),

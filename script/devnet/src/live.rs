@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::chain::{Account, Chain};
 use crate::masters::{MasterPlan, Style};
+use crate::real_prices::{RealPrices, towards};
 use crate::venue::{PricePath, Venue};
 
 /// A master who trades.
@@ -37,12 +38,16 @@ pub struct Live {
     pub seed: u64,
     /// Time between two prices.
     pub step: Duration,
+    /// Real prices, which the local ones follow while there are any.
+    pub real: Option<RealPrices>,
 }
 
 struct Feed {
     path: PricePath,
     round: u64,
     prices: VecDeque<u64>,
+    /// Whether the last price followed the real one: the change of it is said.
+    is_real: Option<bool>,
 }
 
 impl Live {
@@ -66,6 +71,7 @@ impl Live {
                     path: PricePath::new(self.seed.wrapping_add(number), anchor),
                     round: history.round,
                     prices: history.prices.into(),
+                    is_real: None,
                 },
             );
         }
@@ -104,7 +110,22 @@ impl Live {
         let Some(last) = feed.prices.back() else {
             return Ok(());
         };
-        let next = feed.path.next(feed.round + 1, *last);
+        let next = match self.real.as_ref().map(|real| real.price(symbol)) {
+            Some(Some((price, venues))) => {
+                if feed.is_real.replace(true) != Some(true) {
+                    println!("==> {symbol} follows real exchanges ({venues} answer)");
+                }
+                towards(*last, price)
+            }
+            other => {
+                if other.is_some() && feed.is_real.replace(false) != Some(false) {
+                    println!(
+                        "==> {symbol}: no exchange answers (no internet?); it follows the seeded path until one does"
+                    );
+                }
+                feed.path.next(feed.round + 1, *last)
+            }
+        };
         self.venue
             .set_price(&self.chain, &self.arbitrageur, symbol, next)
             .await?;

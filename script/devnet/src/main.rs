@@ -38,6 +38,9 @@ enum Command {
         /// Prices, followers and their bounds follow from it.
         #[arg(long, default_value_t = 2026)]
         seed: u64,
+        /// Prices follow those of real exchanges while the internet reaches them.
+        #[arg(long)]
+        live: bool,
     },
     /// Deploys the chain that the tests and new stacks load, unless that is done.
     Prepare,
@@ -82,6 +85,7 @@ async fn run(arguments: Arguments, stop: CancellationToken) -> anyhow::Result<()
             port,
             followers,
             seed,
+            live,
         } => {
             let options = UpOptions {
                 fresh,
@@ -89,6 +93,7 @@ async fn run(arguments: Arguments, stop: CancellationToken) -> anyhow::Result<()
                 port,
                 followers,
                 seed,
+                live,
             };
             up(&layout, &options, stop).await
         }

@@ -9,7 +9,9 @@ use anyhow::{Context as _, ensure};
 use clap::Args;
 use lockstep_exchanges::aggregate::scanner::{Matches, Scale, Table};
 use lockstep_exchanges::book::OrderBook;
-use lockstep_exchanges::model::{Book, Decimal, Event, Instrument, OrderKind, PositionSide, Scope, Side, Text, Venue};
+use lockstep_exchanges::model::{
+    Book, Decimal, Event, Instrument, OrderKind, PositionSide, Scope, Side, Text, Venue,
+};
 use lockstep_exchanges::operation::NewOrder;
 use lockstep_exchanges::request::{Method, Response};
 use lockstep_exchanges::simulate::engine::{Engine, Reject, Update};
@@ -73,8 +75,18 @@ impl Figure {
                 json!({ "figure": self.name, "value": self.value, "unit": self.unit, "parameters": self.parameters })
             );
         } else {
-            let parameters: Vec<String> = self.parameters.iter().map(|(name, value)| format!("{name} {value}")).collect();
-            println!("{:<24} {:>12} {:<12} {}", self.name, self.value.to_string(), self.unit, parameters.join(", "));
+            let parameters: Vec<String> = self
+                .parameters
+                .iter()
+                .map(|(name, value)| format!("{name} {value}"))
+                .collect();
+            println!(
+                "{:<24} {:>12} {:<12} {}",
+                self.name,
+                self.value.to_string(),
+                self.unit,
+                parameters.join(", ")
+            );
         }
     }
 }
@@ -85,7 +97,11 @@ impl Bench {
     /// # Errors
     /// When a part cannot be run: no ccxt, no node.
     pub async fn run(self) -> anyhow::Result<()> {
-        let wanted = |name: &str| self.name.as_ref().is_none_or(|wanted| name.contains(wanted.as_str()));
+        let wanted = |name: &str| {
+            self.name
+                .as_ref()
+                .is_none_or(|wanted| name.contains(wanted.as_str()))
+        };
         let print = |figures: Vec<Figure>| figures.iter().for_each(|figure| figure.print(self.json));
         if wanted("decode_latency") {
             print(decode_latency()?);
@@ -106,7 +122,12 @@ impl Bench {
 /// p50 and p99 of measured times, nanoseconds.
 fn percentiles(times: &mut [u64]) -> (u64, u64) {
     times.sort_unstable();
-    let at = |percent: usize| times.get(times.len() * percent / 100).copied().unwrap_or_default();
+    let at = |percent: usize| {
+        times
+            .get(times.len() * percent / 100)
+            .copied()
+            .unwrap_or_default()
+    };
     (at(50), at(99))
 }
 
@@ -128,12 +149,21 @@ fn fill_frame(venue: Venue) -> anyhow::Result<Vec<u8>> {
     let file: Value = serde_json::from_str(text)?;
     let protocol = protocol(venue);
     let instruments = protocol.known_instruments();
-    let frames = file["cases"].as_array().into_iter().flatten().map(|case| case["payload"].to_string());
+    let frames = file["cases"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|case| case["payload"].to_string());
     frames
         .filter(|frame| {
             let mut events = Vec::new();
             let decoded = protocol.decode(frame.as_bytes(), Scope::Private, &instruments, &mut events);
-            decoded.is_ok() && events.iter().filter(|event| matches!(event, Event::Fill(_))).count() == 1
+            decoded.is_ok()
+                && events
+                    .iter()
+                    .filter(|event| matches!(event, Event::Fill(_)))
+                    .count()
+                    == 1
         })
         .max_by_key(String::len)
         .or_else(|| own_fill_frame(venue).map(ToOwned::to_owned))
@@ -226,7 +256,10 @@ fn scan_rate() -> anyhow::Result<Vec<Figure>> {
 /// Resident memory of this process, KiB.
 fn resident_kib() -> anyhow::Result<u64> {
     let status = std::fs::read_to_string("/proc/self/status").context("memory is measured on Linux only")?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS")).context("no VmRSS")?;
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS"))
+        .context("no VmRSS")?;
     let number = line.split_whitespace().nth(1).context("no number after VmRSS")?;
     Ok(number.parse()?)
 }
@@ -365,7 +398,11 @@ async fn fill_to_order_latency() -> anyhow::Result<Vec<Figure>> {
         orders: Mutex::new(sender),
     };
     let simulator = Simulator::start(Box::new(watched), engine, Options::default()).await?;
-    let ours = vec![std::env::current_exe()?.into_os_string(), "react".into(), simulator.url().into()];
+    let ours = vec![
+        std::env::current_exe()?.into_os_string(),
+        "react".into(),
+        simulator.url().into(),
+    ];
     let theirs = vec!["node".into(), peer.into_os_string(), simulator.url().into()];
     let mut figures = Vec::new();
     for (client, command) in [("lockstep", ours), ("ccxt.pro", theirs)] {
@@ -383,7 +420,10 @@ async fn fill_to_order_latency() -> anyhow::Result<Vec<Figure>> {
         loop {
             ensure!(Instant::now() < deadline, "{client} never answered a fill");
             trade(&simulator, &key)?;
-            if tokio::time::timeout(Duration::from_millis(500), orders.recv()).await.is_ok() {
+            if tokio::time::timeout(Duration::from_millis(500), orders.recv())
+                .await
+                .is_ok()
+            {
                 break;
             }
         }
@@ -421,7 +461,10 @@ async fn fill_to_order_latency() -> anyhow::Result<Vec<Figure>> {
 
 /// Waits until nothing has come for a while.
 async fn drain(orders: &mut mpsc::UnboundedReceiver<Instant>) {
-    while tokio::time::timeout(Duration::from_millis(15), orders.recv()).await.is_ok() {}
+    while tokio::time::timeout(Duration::from_millis(15), orders.recv())
+        .await
+        .is_ok()
+    {}
 }
 
 /// The account trades, alternately both ways, as somebody at the venue's own page would.
@@ -441,7 +484,10 @@ fn trade(simulator: &Simulator, key: &str) -> anyhow::Result<()> {
             leverage: None,
             client_order_id: None,
         };
-        engine.place(key, &order).map(|_| ()).context("the simulated account cannot trade")
+        engine
+            .place(key, &order)
+            .map(|_| ())
+            .context("the simulated account cannot trade")
     })
 }
 
