@@ -47,7 +47,7 @@ struct Feed {
     round: u64,
     prices: VecDeque<u64>,
     /// Whether the last price followed the real one: the change of it is said.
-    is_real: Option<bool>,
+    is_real: bool,
 }
 
 impl Live {
@@ -71,7 +71,7 @@ impl Live {
                     path: PricePath::new(self.seed.wrapping_add(number), anchor),
                     round: history.round,
                     prices: history.prices.into(),
-                    is_real: None,
+                    is_real: self.real.as_ref().is_some_and(|real| real.price(symbol).is_some()),
                 },
             );
         }
@@ -110,21 +110,18 @@ impl Live {
         let Some(last) = feed.prices.back() else {
             return Ok(());
         };
-        let next = match self.real.as_ref().map(|real| real.price(symbol)) {
-            Some(Some((price, venues))) => {
-                if feed.is_real.replace(true) != Some(true) {
-                    println!("==> {symbol} follows real exchanges ({venues} answer)");
-                }
-                towards(*last, price)
+        let real = self.real.as_ref().and_then(|real| real.price(symbol));
+        let was_real = std::mem::replace(&mut feed.is_real, real.is_some());
+        let next = if let Some((price, venues)) = real {
+            if !was_real {
+                println!("==> {symbol} follows {venues} real exchanges");
             }
-            other => {
-                if other.is_some() && feed.is_real.replace(false) != Some(false) {
-                    println!(
-                        "==> {symbol}: no exchange answers (no internet?); it follows the seeded path until one does"
-                    );
-                }
-                feed.path.next(feed.round + 1, *last)
+            towards(*last, price)
+        } else {
+            if was_real {
+                println!("==> {symbol}: no exchange answers any more; it follows the seeded path until one does");
             }
+            feed.path.next(feed.round + 1, *last)
         };
         self.venue
             .set_price(&self.chain, &self.arbitrageur, symbol, next)

@@ -76,7 +76,8 @@ fn failure(error: &anyhow::Error) -> ExitCode {
 }
 
 async fn run(arguments: Arguments, stop: CancellationToken) -> anyhow::Result<()> {
-    logs::init(logs::Format::Pretty, "info")?;
+    // `up --live` says in its own words whether exchanges answer; each attempt at each of them would drown that.
+    logs::init(logs::Format::Pretty, "info,lockstep_exchanges=error")?;
     let layout = Layout::find()?;
     match arguments.command {
         Command::Up {

@@ -19,6 +19,8 @@ use tokio::time::Instant;
 
 /// A price older than this is none.
 const MAXIMUM_AGE: Duration = Duration::from_secs(10);
+/// How long the first prices are waited for.
+const FIRST_WAIT: Duration = Duration::from_secs(5);
 /// Room for messages.
 const ROOM: usize = 1_024;
 /// Which venues are asked, and their words for the local exchange's markets.
@@ -102,7 +104,30 @@ impl RealPrices {
         })
     }
 
-    /// Median of the venues' middles, 1e8, and how many venues it is of. None without a fresh price.
+    /// Waits a moment for the first prices; whether each market has one, in words.
+    pub async fn first_word(&self) -> String {
+        let markets = FEEDS[0].1.map(|(symbol, _)| symbol);
+        let _ = tokio::time::timeout(FIRST_WAIT, async {
+            while markets.iter().any(|symbol| self.price(symbol).is_none()) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        })
+        .await;
+        let words: Vec<String> = markets
+            .iter()
+            .filter_map(|symbol| {
+                let (_, venues) = self.price(symbol)?;
+                Some(format!("{symbol} follows {venues} real exchanges"))
+            })
+            .collect();
+        if words.is_empty() {
+            "Real prices: no exchange answers (no internet?); prices follow the seeded path until one does".into()
+        } else {
+            format!("Real prices: {}", words.join(", "))
+        }
+    }
+
+    /// Median of the venues' middles (of an even number the upper of the two in the middle), 1e8, and how many venues it is of. None without a fresh price.
     #[must_use]
     pub fn price(&self, symbol: &str) -> Option<(u64, usize)> {
         let symbol = Text::new(symbol);

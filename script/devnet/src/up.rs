@@ -253,6 +253,10 @@ async fn run(
         }
         fund_demo_wallets(chain, &venue, &owner).await?;
 
+        let real = options.live.then(RealPrices::start).transpose()?;
+        if let Some(real) = &real {
+            say(&real.first_word().await);
+        }
         let live = Live {
             chain: chain.clone(),
             venue: venue.clone(),
@@ -260,7 +264,7 @@ async fn run(
             masters,
             seed: options.seed,
             step: Duration::from_secs(2),
-            real: options.live.then(RealPrices::start).transpose()?,
+            real,
         };
         if options.check {
             say("Checking: every master trades, every follower must follow, every NAV point must agree");
