@@ -16,7 +16,7 @@ use crate::account::{AccountState, Change, Disagreement, Snapshot};
 use crate::credentials::Credentials;
 use crate::error::SignError;
 use crate::health::{Health, Limits};
-use crate::model::{Balance, Decimal, Event, Fill, Instruments, Position, Stream, Text, Venue};
+use crate::model::{Balance, Cause, Decimal, Event, Fill, Instruments, Position, Stream, Text, Venue};
 use crate::operation::{Empty, Operation, Reply};
 use crate::protocol::{Endpoints, Protocol};
 use crate::transport::backoff::ConnectLimiter;
@@ -88,6 +88,15 @@ pub enum Told {
         fill: Box<Fill>,
         /// Whether the stream had missed it.
         repaired: bool,
+    },
+    /// Fills of this order were told as the owner's; now the venue says that it forced them.
+    Forced {
+        /// Which instrument.
+        instrument: Text,
+        /// The venue's id of the order.
+        order_id: Text,
+        /// Who caused it.
+        cause: Cause,
     },
     /// Stream and REST did not agree: the view holds what REST says.
     Disagreement(Box<Disagreement>),
@@ -369,6 +378,18 @@ impl Follower {
                 Change::Disagreement(disagreement) => {
                     tracing::warn!(venue = %self.venue, ?disagreement, "stream and REST disagree; REST counts");
                     self.send(Told::Disagreement(Box::new(disagreement))).await?;
+                }
+                Change::Forced {
+                    instrument,
+                    order_id,
+                    cause,
+                } => {
+                    self.send(Told::Forced {
+                        instrument,
+                        order_id,
+                        cause,
+                    })
+                    .await?;
                 }
                 Change::Order(_)
                 | Change::OrderGone(_)

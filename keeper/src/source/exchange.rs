@@ -185,6 +185,11 @@ async fn attest(
                         "repaired" => if repaired { "true" } else { "false" }).increment(1);
                     continue;
                 }
+                Some(Told::Forced { instrument, order_id, cause }) => {
+                    warn!(strategy = master.strategy, %instrument, %order_id, ?cause,
+                        "the exchange, not the master, made the trades of this order");
+                    continue;
+                }
                 Some(Told::Disagreement(_)) => {
                     metrics::counter!("keeper_exchange_disagreements_total", "venue" => master.venue.name()).increment(1);
                     continue;
