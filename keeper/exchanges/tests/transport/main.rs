@@ -2,6 +2,7 @@
 //! memory whose faults follow from a seed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod login;
 mod network;
 mod rest;
 mod script;

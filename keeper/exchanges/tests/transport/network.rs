@@ -246,7 +246,7 @@ impl Connect for Memory {
                         code: "60009".into(),
                         message: "Login failed.".into(),
                     },
-                    "login" => Control::LoggedIn,
+                    "login" => Control::LoggedIn { valid_seconds: None },
                     "subscribe" => {
                         world.lock().unwrap().subscribers.push(to_client.clone());
                         Control::Subscribed { topic: "all".into() }
@@ -263,7 +263,7 @@ impl Connect for Memory {
                     .subscribers
                     .iter()
                     .any(|one| one.same_channel(&to_client))
-                    && !matches!(control, Control::LoggedIn | Control::LoginRefused { .. });
+                    && !matches!(control, Control::LoggedIn { .. } | Control::LoginRefused { .. });
                 if broken || to_client.send(frame(&[Event::Control(control)])).is_err() {
                     return;
                 }

@@ -134,7 +134,7 @@ fn control(event: &str, frame: &Frame<'_>) -> Result<Control, DecodeError> {
     let topic = || frame.arg.as_ref().map(Argument::name).unwrap_or_default();
     Ok(match event {
         // The code is now a number, now a text.
-        "login" if code == "0" => Control::LoggedIn,
+        "login" if code == "0" => Control::LoggedIn { valid_seconds: None },
         "login" => Control::LoginRefused {
             code: Text::new(code),
             message: text(),

@@ -167,7 +167,7 @@ fn answer(op: &str, head: &Head<'_>) -> Result<Control, DecodeError> {
             }
         }
         "pong" => Control::Pong,
-        "auth" if succeeded => Control::LoggedIn,
+        "auth" if succeeded => Control::LoggedIn { valid_seconds: None },
         "auth" => {
             let (code, message) = told(head);
             Control::LoginRefused { code, message }
