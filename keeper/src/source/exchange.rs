@@ -10,23 +10,29 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alloy::primitives::I256;
 use anyhow::Context as _;
 use lockstep_contracts::units::Wad;
 use lockstep_exchanges::credentials::Credentials;
 use lockstep_exchanges::follow::{Options, Told, View, follow};
+use lockstep_exchanges::follow_public::{PublicAccount, PublicOptions, follow_public};
+use lockstep_exchanges::health::{Health, Limits};
 use lockstep_exchanges::model::{Cause, Decimal, Position, Text, Venue};
 use lockstep_exchanges::protocol::{Endpoints, Environment};
 use lockstep_exchanges::transport::socket::Settings;
 use lockstep_exchanges::venues::{Generation, protocol_of};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use super::board::{MasterBoard, ReadBy};
+use super::hand_in::{Gone, market_of, signal, wad};
 use crate::engine::{Command, Seen, SignalRefused};
+use crate::journal::sources::ExchangeState;
+use crate::journal::{Journal, now_ms};
 use crate::state::{MarketIndex, StrategyId};
 
 /// A state is attested again after so long: the contract takes and follows a signal for 15 minutes.
@@ -37,6 +43,9 @@ const DRIFT_BPS: u32 = 200;
 const ALARM: Duration = Duration::from_secs(60);
 /// Pause before a signal that was not taken for the moment is handed in again.
 const RETRY: Duration = Duration::from_secs(2);
+
+/// Room for what is told of an account.
+const ROOM: usize = 1_024;
 
 /// A master on an exchange, as it is configured.
 #[derive(Debug, Clone, Deserialize)]
@@ -95,11 +104,18 @@ fn read(given: Option<&SecretString>, file: Option<&PathBuf>, what: &str) -> any
 }
 
 impl ExchangeMaster {
+    /// Where the venue is reached.
+    #[must_use]
+    pub fn endpoints(&self) -> Endpoints {
+        let of_venue = || protocol_of(self.venue, self.generation).endpoints(self.environment);
+        self.endpoints.clone().unwrap_or_else(of_venue)
+    }
+
     /// What the exchange's client needs.
     ///
     /// # Errors
     /// When the secret is missing or its file cannot be read.
-    pub fn options(&self) -> anyhow::Result<Options> {
+    pub fn options(&self, health: Health) -> anyhow::Result<Options> {
         let protocol = protocol_of(self.venue, self.generation);
         let secret = read(self.secret.as_ref(), self.secret_file.as_ref(), "secret")?;
         anyhow::ensure!(
@@ -114,35 +130,161 @@ impl ExchangeMaster {
             "passphrase",
         )?;
         Ok(Options {
-            endpoints: self
-                .endpoints
-                .clone()
-                .unwrap_or_else(|| protocol.endpoints(self.environment)),
+            endpoints: self.endpoints(),
             protocol: Arc::from(protocol),
             credentials: Credentials::new(self.key.clone(), secret.unwrap_or_default(), passphrase),
             marks: self.markets.values().cloned().collect(),
             snapshot_every: Duration::from_secs(self.snapshot_seconds.max(1)),
             settings: Settings::default(),
+            health,
         })
     }
 }
 
-/// Follows one master until `stop`.
+/// What a follower of masters needs besides them.
+#[derive(Clone)]
+pub struct Context {
+    /// To the loop.
+    pub commands: mpsc::Sender<Command>,
+    /// Where what was attested is kept.
+    pub journal: Journal,
+    /// Ends it.
+    pub stop: CancellationToken,
+}
+
+/// A master and what is shown of it.
+#[derive(Clone)]
+pub struct Followed {
+    /// Which.
+    pub master: ExchangeMaster,
+    /// What is shown.
+    pub board: MasterBoard,
+}
+
+/// Follows one master over the account's own streams until told to stop.
 ///
 /// # Errors
 /// When it cannot be begun: a missing secret, no sockets.
-pub async fn run(
-    master: ExchangeMaster,
-    commands: mpsc::Sender<Command>,
-    stop: CancellationToken,
-) -> anyhow::Result<()> {
-    let options = master.options()?;
-    let (tell, told) = mpsc::channel(1_024);
+pub async fn run(followed: Followed, context: Context) -> anyhow::Result<()> {
+    let master = &followed.master;
+    let options = master.options(followed.board.health.clone())?;
+    let (tell, told) = mpsc::channel(ROOM);
     info!(strategy = master.strategy, venue = %master.venue, markets = master.markets.len(), "following a master on an exchange");
-    let following = follow(options, tell, stop.clone());
-    let attesting = attest(&master, told, &commands, &stop);
-    let (followed, ()) = tokio::join!(following, attesting);
-    followed.with_context(|| format!("master of strategy {} on {}", master.strategy, master.venue))
+    let following = follow(options, tell, context.stop.clone());
+    let attesting = attest(&followed, told, &context);
+    let (ended, ()) = tokio::join!(following, attesting);
+    ended.with_context(|| format!("master of strategy {} on {}", master.strategy, master.venue))
+}
+
+/// Follows several masters of a venue whose public trades name their users, by those trades and snapshots.
+///
+/// # Errors
+/// When it cannot be begun: no sockets.
+pub async fn run_public(all: Vec<Followed>, context: Context) -> anyhow::Result<()> {
+    let Some(first) = all.first() else { return Ok(()) };
+    let of_first = first.master.options(first.board.health.clone())?;
+    let venue = first.master.venue;
+    info!(%venue, masters = all.len(), "following masters by the public trades, which name them");
+    let mut accounts = Vec::new();
+    let mut attesting = JoinSet::new();
+    for followed in &all {
+        let (tell, told) = mpsc::channel(ROOM);
+        accounts.push(PublicAccount {
+            user: Text::new(&followed.master.key),
+            instruments: followed.master.markets.values().cloned().collect(),
+            told: tell,
+        });
+        let (followed, context) = (followed.clone(), context.clone());
+        attesting.spawn(async move { attest(&followed, told, &context).await });
+    }
+    let every = all.iter().map(|followed| followed.master.snapshot_seconds).min();
+    let options = PublicOptions {
+        protocol: of_first.protocol,
+        endpoints: of_first.endpoints,
+        settings: of_first.settings,
+        snapshot_every: Duration::from_secs(every.unwrap_or(1).max(1)),
+        health: of_first.health,
+        accounts,
+    };
+    let ended = follow_public(options, context.stop.clone()).await;
+    attesting.join_all().await;
+    ended.with_context(|| format!("masters on {venue}"))
+}
+
+/// Masters that are followed together.
+#[derive(Clone)]
+pub enum Group {
+    /// By the streams of its account.
+    Account(Box<Followed>),
+    /// By the public trades.
+    PublicTrades(Vec<Followed>),
+}
+
+impl Group {
+    /// Those in it.
+    #[must_use]
+    pub fn all(&self) -> &[Followed] {
+        match self {
+            Self::Account(followed) => std::slice::from_ref(followed),
+            Self::PublicTrades(all) => all,
+        }
+    }
+
+    /// Follows them until told to stop. What cannot be begun is logged and shown.
+    pub async fn run(self, context: Context) {
+        let all = self.all().to_vec();
+        let ended = match self {
+            Self::Account(followed) => run(*followed, context).await,
+            Self::PublicTrades(all) => run_public(all, context).await,
+        };
+        if let Err(error) = ended {
+            for Followed { master, board } in all {
+                error!(
+                    strategy = master.strategy,
+                    "a master on an exchange is not followed: {error:#}"
+                );
+                board.ended();
+            }
+        }
+    }
+}
+
+/// Each master by the streams of its account, but those on Hyperliquid by the public trades where more than
+/// `user_streams` of them are at one address: the venue lets nobody follow the streams of more users.
+#[must_use]
+pub fn arrange(masters: Vec<ExchangeMaster>, user_streams: usize) -> Vec<Group> {
+    let followed = |master: ExchangeMaster, read_by, health| Followed {
+        board: MasterBoard::new(master.strategy, master.venue, read_by, health),
+        master,
+    };
+    let mut hyperliquid: BTreeMap<String, Vec<ExchangeMaster>> = BTreeMap::new();
+    let mut groups = Vec::new();
+    for master in masters {
+        if master.venue == Venue::Hyperliquid {
+            hyperliquid
+                .entry(master.endpoints().rest)
+                .or_default()
+                .push(master);
+            continue;
+        }
+        let health = Health::new(master.venue, Limits::default());
+        groups.push(Group::Account(Box::new(followed(master, ReadBy::Account, health))));
+    }
+    for masters in hyperliquid.into_values() {
+        let health = || Health::new(Venue::Hyperliquid, Limits::default());
+        if masters.len() > user_streams {
+            let shared = health();
+            let all = masters
+                .into_iter()
+                .map(|master| followed(master, ReadBy::PublicTrades, shared.clone()));
+            groups.push(Group::PublicTrades(all.collect()));
+        } else {
+            groups.extend(masters.into_iter().map(|master| {
+                Group::Account(Box::new(followed(master, ReadBy::Account, health())))
+            }));
+        }
+    }
+    groups
 }
 
 /// What was attested last for a market.
@@ -154,20 +296,16 @@ struct Attested {
 }
 
 /// Turns views into signals.
-async fn attest(
-    master: &ExchangeMaster,
-    mut told: mpsc::Receiver<Told>,
-    commands: &mpsc::Sender<Command>,
-    stop: &CancellationToken,
-) {
-    let mut attested: BTreeMap<&str, Attested> = BTreeMap::new();
+async fn attest(followed: &Followed, mut told: mpsc::Receiver<Told>, context: &Context) {
+    let Followed { master, board } = followed;
+    let mut attested = attested_before(master.strategy, &context.journal).await;
     let mut view = View::default();
     let mut uncertain_since = Instant::now();
     let mut alarmed = false;
     let mut ticks = tokio::time::interval(RETRY);
     loop {
         tokio::select! {
-            () = stop.cancelled() => return,
+            () = context.stop.cancelled() => return,
             _ = ticks.tick() => {}
             message = told.recv() => match message {
                 Some(Told::View(new)) => {
@@ -175,6 +313,7 @@ async fn attest(
                         uncertain_since = Instant::now();
                     }
                     view = *new;
+                    board.set_certain(view.certain);
                 }
                 Some(Told::Fill { fill, repaired }) => {
                     if fill.cause != Cause::User {
@@ -191,6 +330,7 @@ async fn attest(
                 }
                 Some(Told::Ended(why)) => {
                     error!(strategy = master.strategy, venue = %master.venue, why, "the master is not followed any more");
+                    board.ended();
                     return;
                 }
                 None => return,
@@ -219,10 +359,25 @@ async fn attest(
             } else {
                 view.now_ms
             };
-            match hand_in(master.strategy, market, leverage, observed_at, commands).await {
+            let state = ExchangeState {
+                strategy: master.strategy,
+                market: market.clone(),
+                size,
+                leverage,
+                attested_at: now_ms(),
+            };
+            let hand_in =
+                async |observed_at| hand_in(state.clone(), observed_at, &context.commands).await;
+            let mut handed = hand_in(observed_at).await;
+            if matches!(handed, Handed::Superseded) && observed_at < view.now_ms {
+                // Drift was attested after this trade was made and before it was heard of. The state is whole, so it is
+                // true now too; left at that, the trade would be forgotten until the next repetition.
+                handed = hand_in(view.now_ms).await;
+            }
+            match handed {
                 Handed::Taken | Handed::Superseded => {
                     attested.insert(
-                        market,
+                        market.clone(),
                         Attested {
                             size,
                             leverage,
@@ -261,23 +416,10 @@ enum Handed {
     Gone,
 }
 
-async fn hand_in(
-    strategy: StrategyId,
-    market: &str,
-    leverage: Wad,
-    observed_at: u64,
-    commands: &mpsc::Sender<Command>,
-) -> Handed {
-    let (answer, found) = oneshot::channel();
-    let question = Command::MarketOf {
-        strategy,
-        symbol: market.to_owned(),
-        answer,
-    };
-    if commands.send(question).await.is_err() {
-        return Handed::Gone;
-    }
-    let index: MarketIndex = match found.await {
+async fn hand_in(state: ExchangeState, observed_at: u64, commands: &mpsc::Sender<Command>) -> Handed {
+    let (strategy, leverage) = (state.strategy, state.leverage);
+    let market = state.market.as_str();
+    let index: MarketIndex = match market_of(strategy, market, commands).await {
         Ok(Some(index)) => index,
         Ok(None) => {
             warn!(
@@ -286,19 +428,15 @@ async fn hand_in(
             );
             return Handed::Later;
         }
-        Err(_) => return Handed::Gone,
+        Err(Gone) => return Handed::Gone,
     };
-    let (answer, taken) = oneshot::channel();
     let seen = Seen {
         strategy,
         market: index,
         leverage,
         observed_at,
     };
-    if commands.send(Command::Signal { seen, answer }).await.is_err() {
-        return Handed::Gone;
-    }
-    match taken.await {
+    match signal(seen, Some(Box::new(state.clone())), commands).await {
         Ok(Ok(())) => {
             info!(strategy, market, %leverage, observed_at, "the master's state was attested");
             Handed::Taken
@@ -308,8 +446,36 @@ async fn hand_in(
             warn!(strategy, market, %refused, "the master's state was not taken; tried again");
             Handed::Later
         }
-        Err(_) => Handed::Gone,
+        Err(Gone) => Handed::Gone,
     }
+}
+
+/// What an earlier life of the keeper attested. Without it a restart would attest again what the followers hold already.
+async fn attested_before(strategy: StrategyId, journal: &Journal) -> BTreeMap<String, Attested> {
+    let states = match journal.exchange_states(strategy).await {
+        Ok(states) => states,
+        Err(error) => {
+            warn!(strategy, %error, "what was attested before cannot be read: the state is attested again");
+            return BTreeMap::new();
+        }
+    };
+    let now = Instant::now();
+    let since = |state: &ExchangeState| {
+        let age = u64::try_from(now_ms().saturating_sub(state.attested_at)).unwrap_or(0);
+        // Older than this machine is up: it is attested again anyway.
+        now.checked_sub(Duration::from_millis(age))
+    };
+    states
+        .into_iter()
+        .filter_map(|state| {
+            let attested = Attested {
+                size: state.size,
+                leverage: state.leverage,
+                at: since(&state)?,
+            };
+            Some((state.market, attested))
+        })
+        .collect()
 }
 
 /// Net size in an instrument and its leverage: notional at the mark price over equity, both signs, cut towards zero. None
@@ -360,15 +526,6 @@ fn equity(view: &View, asset: &Text) -> Option<Decimal> {
         Some(profit) => balance.wallet.checked_add(profit),
         None => Some(balance.equity.unwrap_or(balance.wallet)),
     }
-}
-
-/// In 1e-18, cut towards zero; none beyond what the contract holds.
-fn wad(value: Decimal) -> Option<Wad> {
-    let scaled = value.trunc_with_scale(18);
-    let missing = 18_u32.checked_sub(scaled.scale())?;
-    let mantissa = I256::try_from(scaled.mantissa()).ok()?;
-    let factor = I256::try_from(10_u64.checked_pow(missing)?).ok()?;
-    Wad::try_from_i256(mantissa.checked_mul(factor)?).ok()
 }
 
 #[cfg(test)]
@@ -462,10 +619,48 @@ mod tests {
         assert!(is_news(Some(last), decimal("1"), Wad(ONE)));
     }
 
+    fn master(strategy: StrategyId, venue: &str, rest: &str) -> ExchangeMaster {
+        let endpoints = Endpoints::local(rest, "", "", "");
+        serde_json::from_value(serde_json::json!({
+            "strategy": strategy, "venue": venue, "key": format!("0x{strategy:040x}"), "endpoints": endpoints,
+            "markets": { "ETH-USD": "ETH" },
+        }))
+        .unwrap()
+    }
+
+    fn read_by(groups: &[Group]) -> Vec<(StrategyId, ReadBy)> {
+        let mut all: Vec<_> = groups
+            .iter()
+            .flat_map(Group::all)
+            .map(|followed| (followed.master.strategy, followed.board.read_by))
+            .collect();
+        all.sort_by_key(|(strategy, _)| *strategy);
+        all
+    }
+
     #[test]
-    fn leverage_is_cut_towards_zero() {
-        assert_eq!(wad(decimal("1.9999999999999999999")), Some(Wad(2 * ONE - 1)));
-        assert_eq!(wad(decimal("-1.9999999999999999999")), Some(Wad(1 - 2 * ONE)));
-        assert_eq!(wad(decimal("3")), Some(Wad(3 * ONE)));
+    fn more_hyperliquid_masters_than_one_address_may_follow_are_read_from_the_public_trades() {
+        use ReadBy::{Account, PublicTrades};
+        let here = |strategy| master(strategy, "hyperliquid", "http://here");
+        let two = vec![here(1), here(2), master(3, "okx", "http://here")];
+        assert_eq!(
+            read_by(&arrange(two.clone(), 2)),
+            [(1, Account), (2, Account), (3, Account)]
+        );
+        let mut three = two;
+        three.push(here(4));
+        three.push(master(5, "hyperliquid", "http://there"));
+        let groups = arrange(three, 2);
+        assert_eq!(groups.len(), 3);
+        assert_eq!(
+            read_by(&groups),
+            [
+                (1, PublicTrades),
+                (2, PublicTrades),
+                (3, Account),
+                (4, PublicTrades),
+                (5, Account)
+            ]
+        );
     }
 }
