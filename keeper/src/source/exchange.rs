@@ -6,6 +6,7 @@
 //! stream is lost until a snapshot is in, nothing is attested, and after a minute of that an alarm is raised.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +40,9 @@ use crate::state::{MarketIndex, StrategyId};
 const REPEAT: Duration = Duration::from_secs(5 * 60);
 /// Without a trade, leverage moves with the price: attested when it is off by more than this share of what was attested.
 const DRIFT_BPS: u32 = 200;
+/// A trade older than this, milliseconds, was found by a snapshot: its state is attested as it is now. With the time of the
+/// trade the contract might take it for too old, and followers would wait for the repetition.
+const TRADE_AGE_MS: u64 = 60_000;
 /// A state that has not been whole for so long is an alarm.
 const ALARM: Duration = Duration::from_secs(60);
 /// Pause before a signal that was not taken for the moment is handed in again.
@@ -297,99 +301,149 @@ struct Attested {
 
 /// Turns views into signals.
 async fn attest(followed: &Followed, mut told: mpsc::Receiver<Told>, context: &Context) {
-    let Followed { master, board } = followed;
+    let master = &followed.master;
+    let mut watched = Watched {
+        followed,
+        view: View::default(),
+        uncertain_since: Instant::now(),
+        alarmed: false,
+    };
     let mut attested = attested_before(master.strategy, &context.journal).await;
-    let mut view = View::default();
-    let mut uncertain_since = Instant::now();
-    let mut alarmed = false;
     let mut ticks = tokio::time::interval(RETRY);
     loop {
         tokio::select! {
             () = context.stop.cancelled() => return,
             _ = ticks.tick() => {}
-            message = told.recv() => match message {
-                Some(Told::View(new)) => {
-                    if view.certain && !new.certain {
-                        uncertain_since = Instant::now();
-                    }
-                    view = *new;
-                    board.set_certain(view.certain);
-                }
-                Some(Told::Fill { fill, repaired }) => {
-                    if fill.cause != Cause::User {
-                        warn!(strategy = master.strategy, instrument = %fill.instrument, cause = ?fill.cause, size = %fill.size,
-                            "the exchange traded for the master: the state is followed, but nobody wished it");
-                    }
-                    metrics::counter!("keeper_exchange_fills_total", "venue" => master.venue.name(),
-                        "repaired" => if repaired { "true" } else { "false" }).increment(1);
-                    continue;
-                }
-                Some(Told::Disagreement(_)) => {
-                    metrics::counter!("keeper_exchange_disagreements_total", "venue" => master.venue.name()).increment(1);
-                    continue;
-                }
-                Some(Told::Ended(why)) => {
-                    error!(strategy = master.strategy, venue = %master.venue, why, "the master is not followed any more");
-                    board.ended();
+            message = told.recv() => {
+                let Some(message) = message else { return };
+                if watched.hear(message).is_break() {
                     return;
                 }
-                None => return,
-            },
-        }
-        if !view.certain {
-            if !alarmed && uncertain_since.elapsed() > ALARM {
-                alarmed = true;
-                error!(strategy = master.strategy, venue = %master.venue, "the master's account has not been known for a minute: followers stay where they are");
+                // An order that is filled in parts says so in as many messages; the state after the last one counts.
+                while let Ok(message) = told.try_recv() {
+                    if watched.hear(message).is_break() {
+                        return;
+                    }
+                }
             }
+        }
+        if watched.is_certain() && hand_in_news(master, &watched.view, &mut attested, context).await.is_break() {
+            return;
+        }
+    }
+}
+
+/// What was heard of a master.
+struct Watched<'a> {
+    followed: &'a Followed,
+    view: View,
+    uncertain_since: Instant,
+    alarmed: bool,
+}
+
+impl Watched<'_> {
+    /// Breaks when the master is not followed any more.
+    fn hear(&mut self, message: Told) -> ControlFlow<()> {
+        let Followed { master, board } = self.followed;
+        match message {
+            Told::View(new) => {
+                if self.view.certain && !new.certain {
+                    self.uncertain_since = Instant::now();
+                }
+                self.view = *new;
+                board.set_certain(self.view.certain);
+            }
+            Told::Fill { fill, repaired } => {
+                if fill.cause != Cause::User {
+                    warn!(strategy = master.strategy, instrument = %fill.instrument, cause = ?fill.cause, size = %fill.size,
+                        "the exchange traded for the master: the state is followed, but nobody wished it");
+                }
+                metrics::counter!("keeper_exchange_fills_total", "venue" => master.venue.name(),
+                    "repaired" => if repaired { "true" } else { "false" })
+                .increment(1);
+            }
+            Told::Disagreement(_) => {
+                metrics::counter!("keeper_exchange_disagreements_total", "venue" => master.venue.name())
+                    .increment(1);
+            }
+            Told::Ended(why) => {
+                error!(strategy = master.strategy, venue = %master.venue, why, "the master is not followed any more");
+                board.ended();
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Whether the state may be attested; an alarm when it has not been known for too long.
+    fn is_certain(&mut self) -> bool {
+        let master = &self.followed.master;
+        if self.view.certain {
+            self.alarmed = false;
+        } else if !self.alarmed && self.uncertain_since.elapsed() > ALARM {
+            self.alarmed = true;
+            error!(strategy = master.strategy, venue = %master.venue, "the master's account has not been known for a minute: followers stay where they are");
+        }
+        self.view.certain
+    }
+}
+
+/// Hands in every market whose state is news. Breaks when nobody takes anything any more.
+async fn hand_in_news(
+    master: &ExchangeMaster,
+    view: &View,
+    attested: &mut BTreeMap<String, Attested>,
+    context: &Context,
+) -> ControlFlow<()> {
+    for (market, instrument) in &master.markets {
+        let Some((size, leverage)) = state_of(view, instrument, &master.equity_asset) else {
+            continue;
+        };
+        let last = attested.get(market.as_str()).copied();
+        if !is_news(last, size, leverage) {
             continue;
         }
-        alarmed = false;
-        for (market, instrument) in &master.markets {
-            let Some((size, leverage)) = state_of(&view, instrument, &master.equity_asset) else {
-                continue;
-            };
-            let last = attested.get(market.as_str()).copied();
-            if !is_news(last, size, leverage) {
-                continue;
-            }
-            // Drift and repetition are observed now; a trade when it was made.
-            let traded = last.is_none_or(|last| last.size != size);
-            let observed_at = if traded && view.changed_ms > 0 {
-                view.changed_ms
-            } else {
-                view.now_ms
-            };
-            let state = ExchangeState {
-                strategy: master.strategy,
-                market: market.clone(),
-                size,
-                leverage,
-                attested_at: now_ms(),
-            };
-            let hand_in =
-                async |observed_at| hand_in(state.clone(), observed_at, &context.commands).await;
-            let mut handed = hand_in(observed_at).await;
-            if matches!(handed, Handed::Superseded) && observed_at < view.now_ms {
-                // Drift was attested after this trade was made and before it was heard of. The state is whole, so it is
-                // true now too; left at that, the trade would be forgotten until the next repetition.
-                handed = hand_in(view.now_ms).await;
-            }
-            match handed {
-                Handed::Taken | Handed::Superseded => {
-                    attested.insert(
-                        market.clone(),
-                        Attested {
-                            size,
-                            leverage,
-                            at: Instant::now(),
-                        },
-                    );
-                }
-                // The next tick hands in what is true then.
-                Handed::Later => break,
-                Handed::Gone => return,
-            }
+        let traded = last.is_none_or(|last| last.size != size);
+        let observed_at = observed_at(view, traded);
+        let state = ExchangeState {
+            strategy: master.strategy,
+            market: market.clone(),
+            size,
+            leverage,
+            attested_at: now_ms(),
+        };
+        let mut handed = hand_in(&state, observed_at, &context.commands).await;
+        if matches!(handed, Handed::Superseded) && observed_at < view.now_ms {
+            // Drift was attested after this trade was made and before it was heard of. The state is whole, so it is true
+            // now too; left at that, the trade would be forgotten until the next repetition.
+            handed = hand_in(&state, view.now_ms, &context.commands).await;
         }
+        match handed {
+            Handed::Taken | Handed::Superseded => {
+                attested.insert(
+                    market.clone(),
+                    Attested {
+                        size,
+                        leverage,
+                        at: Instant::now(),
+                    },
+                );
+            }
+            // The next tick hands in what is true then.
+            Handed::Later => break,
+            Handed::Gone => return ControlFlow::Break(()),
+        }
+    }
+    ControlFlow::Continue(())
+}
+
+/// Drift and repetition are observed now, and so is what was found long after it was done; a trade when it was made.
+fn observed_at(view: &View, traded: bool) -> u64 {
+    let oldest = view.now_ms.saturating_sub(TRADE_AGE_MS);
+    if traded && view.changed_ms > oldest {
+        view.changed_ms
+    } else {
+        view.now_ms
     }
 }
 
@@ -416,7 +470,7 @@ enum Handed {
     Gone,
 }
 
-async fn hand_in(state: ExchangeState, observed_at: u64, commands: &mpsc::Sender<Command>) -> Handed {
+async fn hand_in(state: &ExchangeState, observed_at: u64, commands: &mpsc::Sender<Command>) -> Handed {
     let (strategy, leverage) = (state.strategy, state.leverage);
     let market = state.market.as_str();
     let index: MarketIndex = match market_of(strategy, market, commands).await {
@@ -617,6 +671,22 @@ mod tests {
         assert!(is_news(Some(last), decimal("1"), Wad(ONE + ONE / 40)));
         tokio::time::advance(REPEAT).await;
         assert!(is_news(Some(last), decimal("1"), Wad(ONE)));
+    }
+
+    #[test]
+    fn a_trade_is_observed_when_it_was_made_unless_it_was_found_long_afterwards() {
+        let at = |changed_ms, traded| {
+            let view = View {
+                changed_ms,
+                now_ms: 1_000_000,
+                ..View::default()
+            };
+            observed_at(&view, traded)
+        };
+        assert_eq!(at(999_000, true), 999_000);
+        assert_eq!(at(999_000, false), 1_000_000);
+        assert_eq!(at(940_000, true), 1_000_000);
+        assert_eq!(at(0, true), 1_000_000);
     }
 
     fn master(strategy: StrategyId, venue: &str, rest: &str) -> ExchangeMaster {

@@ -248,8 +248,12 @@ async fn sequence(stack: &Stack, master: &Master<'_>) -> anyhow::Result<u64> {
 #[tokio::test]
 async fn a_keeper_killed_around_a_fill_attests_it_once() -> anyhow::Result<()> {
     let exchange = binance().await?;
+    // Small enough for one fill each.
+    let mut poor = account(Venue::Binance);
+    poor.wallet = Decimal::from(100_000);
+    exchange.act(|engine| engine.add_account(poor));
     let (mut stack, master, account) = followed(&exchange).await?;
-    master.trade(Side::Buy, 200)?;
+    master.trade(Side::Buy, 20)?;
     on_side(&stack, &master.strategy, account, 1).await?;
     looked_again(&stack, 2).await?;
     let mut attested = sequence(&stack, &master).await?;
@@ -270,9 +274,9 @@ async fn a_keeper_killed_around_a_fill_attests_it_once() -> anyhow::Result<()> {
     ] {
         if killed_before {
             stack.kill_keeper().await?;
-            master.trade(side, 400)?;
+            master.trade(side, 40)?;
         } else {
-            master.trade(side, 400)?;
+            master.trade(side, 40)?;
             stack.kill_keeper().await?;
         }
         stack.start_keeper()?;
