@@ -182,7 +182,10 @@ async fn a_fill_on_any_venue_moves_the_followers_and_a_flip_turns_them() -> anyh
         for (master, account) in masters.iter().zip(&accounts) {
             on_side(&stack, &master.strategy, *account, sign)
                 .await
-                .with_context(|| format!("master on {}", master.venue))?;
+                .with_context(|| {
+                    let log = log(&stack).unwrap_or_default();
+                    format!("master on {}:\n{log}", master.venue)
+                })?;
         }
     }
     let shown = certain(&stack).await?;

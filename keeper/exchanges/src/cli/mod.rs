@@ -1,7 +1,6 @@
 //! The commands.
 
 pub mod bench;
-mod best;
 pub mod best;
 pub mod decode;
 pub mod sign;
