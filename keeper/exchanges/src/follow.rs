@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::account::{AccountState, Change, Disagreement, Snapshot};
 use crate::credentials::Credentials;
 use crate::error::SignError;
-use crate::health::{Health, Limits};
+use crate::health::Health;
 use crate::model::{Balance, Cause, Decimal, Event, Fill, Instruments, Position, Stream, Text, Venue};
 use crate::operation::{Empty, Operation, Reply};
 use crate::protocol::{Endpoints, Protocol};
@@ -58,6 +58,8 @@ pub struct Options {
     pub snapshot_every: Duration,
     /// How sockets wait.
     pub settings: Settings,
+    /// What is noted of the venue: the caller reads it at any time.
+    pub health: Health,
 }
 
 /// An account as it is known.
@@ -144,7 +146,7 @@ pub async fn follow_with(
     stop: CancellationToken,
 ) -> Result<(), FollowError> {
     let venue = options.protocol.venue();
-    let health = Health::new(venue, Limits::default());
+    let health = options.health.clone();
     let client = Client::new(Parts {
         protocol: options.protocol.clone(),
         http,

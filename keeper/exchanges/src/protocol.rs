@@ -36,6 +36,25 @@ impl Endpoints {
     }
 }
 
+impl Endpoints {
+    /// The same paths at one other address, such as a simulator's: `http://host:port`, without a trailing slash.
+    #[must_use]
+    pub fn moved_to(&self, base: &str) -> Self {
+        let socket = base.replacen("http", "ws", 1);
+        let moved = |url: &str, base: &str| {
+            let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+            let path = after_scheme.find('/').and_then(|at| after_scheme.get(at..));
+            format!("{base}{}", path.unwrap_or_default())
+        };
+        Self {
+            rest: moved(&self.rest, base),
+            public_socket: moved(&self.public_socket, &socket),
+            market_socket: moved(&self.market_socket, &socket),
+            private_socket: moved(&self.private_socket, &socket),
+        }
+    }
+}
+
 /// Which of a venue's worlds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
