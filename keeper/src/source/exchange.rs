@@ -409,6 +409,7 @@ mod tests {
                 time_ms: 1,
             }],
             positions,
+            orders: Vec::new(),
             marks: [("ETHUSDT".into(), decimal(mark))].into(),
             changed_ms: 1,
             now_ms: 1,

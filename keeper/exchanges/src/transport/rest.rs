@@ -256,6 +256,12 @@ impl Client {
         self.inner.parts.protocol.venue()
     }
 
+    /// See [`Protocol::lists_fills_by_instrument`].
+    #[must_use]
+    pub fn lists_fills_by_instrument(&self) -> bool {
+        self.inner.parts.protocol.lists_fills_by_instrument()
+    }
+
     /// The venue's clock.
     #[must_use]
     pub fn clock(&self) -> &VenueClock {

@@ -2,6 +2,8 @@
 //! memory whose faults follow from a seed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod memory;
 mod network;
 mod rest;
 mod script;
+mod seeds;

@@ -83,6 +83,10 @@ impl Protocol for Binance {
     }
 
     /// The venue pings every three minutes (its options pages say five) and wants a pong within ten.
+    fn lists_fills_by_instrument(&self) -> bool {
+        true
+    }
+
     fn heartbeat(&self) -> Heartbeat {
         Heartbeat::Server
     }
