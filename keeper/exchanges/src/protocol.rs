@@ -122,6 +122,12 @@ pub trait Protocol: Send + Sync {
         instruments: &Instruments,
     ) -> Result<Reply, ReplyError>;
 
+    /// The request for the next page, where `response` to `request` holds only the first of a list that is wanted whole:
+    /// positions, open orders, fills without a number.
+    fn next_page(&self, _operation: &Operation, _request: &Request, _response: &Response) -> Option<Request> {
+        None
+    }
+
     /// Reads one frame of a socket and appends what it says. On an error nothing was appended.
     ///
     /// # Errors

@@ -309,7 +309,7 @@ async fn run(seed: u64) -> Run {
     following.await.unwrap().unwrap();
     listening.await.unwrap();
     let heard = heard.lock().unwrap();
-    let differences = memory.act(|engine| differences(engine, &key, before, &heard));
+    let differences = memory.act(|engine| differences(seed, engine, &key, before, &heard));
     assert!(
         differences.is_empty(),
         "seed {seed} ({venue}): what we know is not what the venue knows; LOCKSTEP_SEED={seed} repeats it\n{differences}"
@@ -319,6 +319,19 @@ async fn run(seed: u64) -> Run {
         trace: memory.trace(),
         disagreements: heard.disagreements,
         repaired: heard.fills.len(),
+    }
+}
+
+/// As far as the venue says who caused a fill.
+fn told_cause(generation: Generation, venue: Venue, cause: Cause) -> &'static str {
+    match (venue, generation, cause) {
+        // The socket of HTX v5 does not say it, only the message about the order, which comes after.
+        (Venue::Htx, Generation::Current, _) => "anybody",
+        (_, _, Cause::User) => "its owner",
+        // One word for both.
+        (Venue::Deribit | Venue::Htx, ..) => "the venue",
+        (_, _, Cause::Liquidation) => "liquidation",
+        _ => "deleveraging",
     }
 }
 
@@ -337,7 +350,8 @@ fn compare<T: PartialEq + std::fmt::Debug>(what: &str, ours: &Compared<T>, their
     }
 }
 
-fn differences(engine: &Engine, key: &str, before: usize, heard: &Heard) -> String {
+fn differences(seed: u64, engine: &Engine, key: &str, before: usize, heard: &Heard) -> String {
+    let (venue, generation) = (venue_of(seed), generation_of(seed));
     let mut out = String::new();
     if let Some(why) = &heard.ended {
         writeln!(out, "  not followed any more: {why}").unwrap();
@@ -381,7 +395,14 @@ fn differences(engine: &Engine, key: &str, before: usize, heard: &Heard) -> Stri
     };
     compare(
         "wallet",
-        &heard.view.balances.iter().map(wallet).collect(),
+        // Some venues list currencies the account has nothing of.
+        &heard
+            .view
+            .balances
+            .iter()
+            .filter(|balance| !balance.wallet.is_zero())
+            .map(wallet)
+            .collect(),
         &engine.balance(key).iter().map(wallet).collect(),
         &mut out,
     );
@@ -394,13 +415,13 @@ fn differences(engine: &Engine, key: &str, before: usize, heard: &Heard) -> Stri
         let mut counted = Compared::new();
         for fill in fills {
             let said = format!(
-                "{} {} {:?} {} at {} by {:?}, {}",
+                "{} {} {:?} {} at {} by {}, {}",
                 fill.instrument,
                 fill.order_id,
                 fill.side,
                 fill.size.normalize(),
                 fill.price.normalize(),
-                fill.cause,
+                told_cause(generation, venue, fill.cause),
                 fill.time_ms
             );
             *counted.entry(said).or_default() += 1;

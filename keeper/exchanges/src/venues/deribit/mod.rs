@@ -14,6 +14,7 @@ use crate::model::{Event, Instruments, Scope, Stream, Venue};
 use crate::operation::{Operation, Reply};
 use crate::protocol::{Connection, Context, Endpoints, Environment, Heartbeat, Protocol};
 use crate::request::{Request, Response, SignedRequest};
+use crate::venues::pages;
 
 /// Deribit.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +63,10 @@ impl Protocol for Deribit {
         instruments: &Instruments,
     ) -> Result<Reply, ReplyError> {
         replies::reply(operation, response, instruments)
+    }
+
+    fn next_page(&self, operation: &Operation, request: &Request, response: &Response) -> Option<Request> {
+        pages::deribit(operation, request, response)
     }
 
     fn decode(

@@ -18,6 +18,7 @@ use crate::model::{Event, Instruments, Scope, Stream, Venue};
 use crate::operation::{Operation, Reply};
 use crate::protocol::{Connection, Context, Endpoints, Environment, Heartbeat, Protocol};
 use crate::request::{Request, Response, SignedRequest};
+use crate::venues::pages;
 use crate::venues::Generation;
 
 /// HTX.
@@ -71,6 +72,13 @@ impl Protocol for Htx {
         instruments: &Instruments,
     ) -> Result<Reply, ReplyError> {
         replies::reply(self.0, operation, response, instruments)
+    }
+
+    fn next_page(&self, operation: &Operation, request: &Request, response: &Response) -> Option<Request> {
+        match self.0 {
+            Generation::Legacy => pages::htx_legacy(operation, request, response),
+            _ => pages::htx(operation, request, response),
+        }
     }
 
     fn decode(
