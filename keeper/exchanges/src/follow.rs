@@ -421,7 +421,9 @@ impl Follower {
             match change {
                 Change::Fill { fill, repaired } => {
                     self.changed_ms = self.changed_ms.max(fill.time_ms);
-                    if fill.historic {
+                    // A stream that begins with what happened before it (Hyperliquid) may be the first to tell of a fill
+                    // that fell into a gap.
+                    if fill.time_ms < self.began_ms {
                         continue;
                     }
                     if repaired {

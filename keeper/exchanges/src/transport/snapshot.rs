@@ -25,8 +25,11 @@ pub struct FillsSince {
 /// # Errors
 /// When one of them cannot be read: half a snapshot is none.
 pub async fn take(client: &Client, fills: &FillsSince) -> Result<Snapshot, ReadError> {
-    if client.clock().offset().is_none() {
-        client.measure_clock().await?;
+    if client.clock().is_measurement_due()
+        && let Err(error) = client.measure_clock().await
+        && client.clock().offset().is_none()
+    {
+        return Err(error);
     }
     let mut snapshot = Snapshot {
         asked_ms: client.clock().certainly_passed_ms(),

@@ -486,7 +486,10 @@ impl Http for Memory {
                 sleep(REQUEST_TIMEOUT).await;
                 return Err(no_reply());
             }
-            Fate::TooMany => self.wire.too_many(1, false),
+            Fate::TooMany => {
+                let now_ms = self.state().engine.now_ms();
+                self.wire.too_many(1, false, now_ms)
+            }
             Fate::Failed => self.wire.internal_error(),
             Fate::Answered | Fate::Unanswered => self.act(|engine| self.wire.rest(&incoming, engine)),
         };

@@ -390,8 +390,10 @@ fn differences(seed: u64, engine: &Engine, key: &str, before: usize, heard: &Hea
         &open_orders(engine, key).iter().map(order).collect(),
         &mut out,
     );
+    // Hyperliquid tells what the account is worth with its positions, to six places each.
+    let places = if venue == Venue::Hyperliquid { 4 } else { 6 };
     let wallet = |balance: &lockstep_exchanges::model::Balance| {
-        (balance.asset.to_string(), balance.wallet.round_dp(6).normalize())
+        (balance.asset.to_string(), balance.wallet.round_dp(places).normalize())
     };
     compare(
         "wallet",
