@@ -7,3 +7,5 @@ mod network;
 mod rest;
 mod script;
 mod seeds;
+#[path = "../support/mod.rs"]
+mod support;

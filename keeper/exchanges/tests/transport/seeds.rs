@@ -5,20 +5,19 @@
 //!
 //! The venue of a seed is `seed % 7`. `LOCKSTEP_SEED=n` runs one seed, `LOCKSTEP_LONG=1` 10,000 of them.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lockstep_exchanges::credentials::Credentials;
-use lockstep_exchanges::follow::{Options, Surroundings, Told, View, follow_in};
+use lockstep_exchanges::follow::{Options, Surroundings, follow_in};
 use lockstep_exchanges::model::{
-    Cause, Decimal, Fill, MarginMode, Order, OrderKind, PositionMode, PositionSide, Scope, Side, Text,
-    TimeInForce, Venue,
+    Cause, Decimal, MarginMode, Order, OrderKind, PositionMode, PositionSide, Scope, Side, Text, TimeInForce,
+    Venue,
 };
 use lockstep_exchanges::operation::{AmendOrder, NewOrder, OrderRef};
-use lockstep_exchanges::protocol::{Endpoints, Environment, Protocol};
+use lockstep_exchanges::protocol::Protocol;
 use lockstep_exchanges::simulate::engine::{Account, Engine, Quote};
+use lockstep_exchanges::simulate::server::Truth;
 use lockstep_exchanges::simulate::venues::{account, wire};
 use lockstep_exchanges::transport::backoff::ConnectLimiter;
 use lockstep_exchanges::transport::clock::LocalClock;
@@ -31,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::memory::{Faults, Memory};
 use crate::network::virtual_time;
+use crate::support::{Heard, differences, endpoints, size_worth};
 
 const NOW: u64 = 1_790_000_000_000;
 /// Things that happen at the venue while the network is bad.
@@ -38,15 +38,6 @@ const HAPPENINGS: u32 = 90;
 /// How long the network is good before the comparison: longer than it takes to notice a half-open socket, to connect
 /// again after the longest pause, and to take two snapshots.
 const QUIET: Duration = Duration::from_secs(150);
-
-/// What the follower told.
-#[derive(Default)]
-struct Heard {
-    view: View,
-    fills: Vec<Fill>,
-    disagreements: u32,
-    ended: Option<String>,
-}
 
 /// How one seed ended.
 struct Run {
@@ -69,21 +60,6 @@ fn generation_of(seed: u64) -> Generation {
     }
 }
 
-/// The venue's own paths at the address of the memory.
-fn endpoints(protocol: &dyn Protocol) -> Endpoints {
-    let path = |address: &str| {
-        let url = url::Url::parse(address).unwrap();
-        url.path().trim_end_matches('/').to_owned()
-    };
-    let own = protocol.endpoints(Environment::Main);
-    Endpoints {
-        rest: format!("http://memory{}", path(&own.rest)),
-        public_socket: format!("ws://memory{}", path(&own.public_socket)),
-        market_socket: format!("ws://memory{}", path(&own.market_socket)),
-        private_socket: format!("ws://memory{}", path(&own.private_socket)),
-    }
-}
-
 /// One member of a list by chance; none of an empty one.
 fn any<'a, T>(list: &'a [T], random: &mut Random) -> Option<&'a T> {
     let last = u64::try_from(list.len().checked_sub(1)?).unwrap();
@@ -98,15 +74,6 @@ fn open_orders(engine: &Engine, key: &str) -> Vec<Order> {
         .filter(|order| !order.status.is_final())
         .cloned()
         .collect()
-}
-
-/// A size worth about so much of the quote asset, as the instrument takes it.
-fn size_worth(quote: &Quote, worth: u64) -> Decimal {
-    let base = Decimal::from(worth) / quote.price;
-    let units = quote.instrument.from_base(base, Some(quote.price)).unwrap();
-    let least = quote.instrument.minimum_size.max(quote.instrument.lot);
-    let units = quote.instrument.round_to_lot(units).max(least);
-    quote.instrument.to_base(units, Some(quote.price)).unwrap()
 }
 
 /// The account's owner or the venue does something. What the exchange refuses has not happened.
@@ -145,7 +112,7 @@ fn happen(engine: &mut Engine, key: &str, random: &mut Random) {
             let order = NewOrder {
                 instrument,
                 side,
-                size: size_worth(quote, *worth),
+                size: size_worth(&quote.instrument, quote.price, *worth),
                 order_kind: if limit { OrderKind::Limit } else { OrderKind::Market },
                 price: limit.then_some(price),
                 time_in_force: limit.then_some(in_force),
@@ -251,7 +218,7 @@ async fn run(seed: u64) -> Run {
         (!passphrase.is_empty()).then_some(passphrase),
     );
     let options = Options {
-        endpoints: endpoints(protocol.as_ref()),
+        endpoints: endpoints(protocol.as_ref(), "memory"),
         protocol,
         credentials,
         marks,
@@ -276,13 +243,7 @@ async fn run(seed: u64) -> Run {
         let heard = heard.clone();
         tokio::spawn(async move {
             while let Some(one) = told.recv().await {
-                let mut heard = heard.lock().unwrap();
-                match one {
-                    Told::View(view) => heard.view = *view,
-                    Told::Fill { fill, .. } => heard.fills.push(*fill),
-                    Told::Disagreement(_) => heard.disagreements += 1,
-                    Told::Ended(why) => heard.ended = Some(why),
-                }
+                heard.lock().unwrap().note(one);
             }
         })
     };
@@ -309,7 +270,13 @@ async fn run(seed: u64) -> Run {
     following.await.unwrap().unwrap();
     listening.await.unwrap();
     let heard = heard.lock().unwrap();
-    let differences = memory.act(|engine| differences(seed, engine, &key, before, &heard));
+    let truth = memory.act(|engine| Truth {
+        balance: engine.balance(&key),
+        positions: engine.positions(&key),
+        orders: engine.account(&key).unwrap().orders().cloned().collect(),
+        fills: engine.account(&key).unwrap().fills().to_vec(),
+    });
+    let differences = differences(venue, generation_of(seed), &truth, before, &heard);
     assert!(
         differences.is_empty(),
         "seed {seed} ({venue}): what we know is not what the venue knows; LOCKSTEP_SEED={seed} repeats it\n{differences}"
@@ -320,119 +287,6 @@ async fn run(seed: u64) -> Run {
         disagreements: heard.disagreements,
         repaired: heard.fills.len(),
     }
-}
-
-/// As far as the venue says who caused a fill.
-fn told_cause(generation: Generation, venue: Venue, cause: Cause) -> &'static str {
-    match (venue, generation, cause) {
-        // The socket of HTX v5 does not say it, only the message about the order, which comes after.
-        (Venue::Htx, Generation::Current, _) => "anybody",
-        (_, _, Cause::User) => "its owner",
-        // One word for both.
-        (Venue::Deribit | Venue::Htx, ..) => "the venue",
-        (_, _, Cause::Liquidation) => "liquidation",
-        _ => "deleveraging",
-    }
-}
-
-type Compared<T> = BTreeMap<String, T>;
-
-/// What is in one and not the other, one line each.
-fn compare<T: PartialEq + std::fmt::Debug>(what: &str, ours: &Compared<T>, theirs: &Compared<T>, out: &mut String) {
-    for (name, value) in theirs {
-        match ours.get(name) {
-            Some(same) if same == value => {}
-            other => writeln!(out, "  {what} {name}: venue {value:?}, we {other:?}").unwrap(),
-        }
-    }
-    for (name, value) in ours.iter().filter(|(name, _)| !theirs.contains_key(*name)) {
-        writeln!(out, "  {what} {name}: venue nothing, we {value:?}").unwrap();
-    }
-}
-
-fn differences(seed: u64, engine: &Engine, key: &str, before: usize, heard: &Heard) -> String {
-    let (venue, generation) = (venue_of(seed), generation_of(seed));
-    let mut out = String::new();
-    if let Some(why) = &heard.ended {
-        writeln!(out, "  not followed any more: {why}").unwrap();
-    }
-    if !heard.view.certain {
-        writeln!(out, "  not certain").unwrap();
-    }
-    let position = |position: &lockstep_exchanges::model::Position| {
-        (
-            format!("{} {:?}", position.instrument, position.position_side),
-            position.size.normalize(),
-        )
-    };
-    compare(
-        "position",
-        &heard.view.positions.iter().map(position).collect(),
-        &engine.positions(key).iter().map(position).collect(),
-        &mut out,
-    );
-    let order = |order: &Order| {
-        (
-            order.order_id.to_string(),
-            (
-                order.instrument.clone(),
-                order.side,
-                order.size.map(|size| size.normalize()),
-                order.filled.normalize(),
-                order.price.map(|price| price.normalize()),
-                order.status,
-            ),
-        )
-    };
-    compare(
-        "order",
-        &heard.view.orders.iter().map(order).collect(),
-        &open_orders(engine, key).iter().map(order).collect(),
-        &mut out,
-    );
-    // Hyperliquid tells what the account is worth with its positions, to six places each.
-    let places = if venue == Venue::Hyperliquid { 4 } else { 6 };
-    let wallet = |balance: &lockstep_exchanges::model::Balance| {
-        (balance.asset.to_string(), balance.wallet.round_dp(places).normalize())
-    };
-    compare(
-        "wallet",
-        // Some venues list currencies the account has nothing of.
-        &heard
-            .view
-            .balances
-            .iter()
-            .filter(|balance| !balance.wallet.is_zero())
-            .map(wallet)
-            .collect(),
-        &engine.balance(key).iter().map(wallet).collect(),
-        &mut out,
-    );
-    // Wires print trade ids of their own, so fills are counted by what they say, and told apart by our ids.
-    let ids: BTreeSet<_> = heard.fills.iter().map(|fill| (&fill.instrument, &fill.trade_id)).collect();
-    if ids.len() != heard.fills.len() {
-        writeln!(out, "  {} fills were told twice", heard.fills.len() - ids.len()).unwrap();
-    }
-    let count = |fills: &[Fill]| -> Compared<u32> {
-        let mut counted = Compared::new();
-        for fill in fills {
-            let said = format!(
-                "{} {} {:?} {} at {} by {}, {}",
-                fill.instrument,
-                fill.order_id,
-                fill.side,
-                fill.size.normalize(),
-                fill.price.normalize(),
-                told_cause(generation, venue, fill.cause),
-                fill.time_ms
-            );
-            *counted.entry(said).or_default() += 1;
-        }
-        counted
-    };
-    let theirs = engine.account(key).unwrap().fills();
-    compare("fill", &count(&heard.fills), &count(&theirs[before..]), &mut out);
-    out
 }
 
 /// The seeds of one venue.
@@ -449,7 +303,7 @@ fn seeds(venue: u64) {
         return;
     }
     let long = std::env::var_os("LOCKSTEP_LONG").is_some_and(|value| value == "1");
-    let count = if long { 10_000 } else { 420 };
+    let count = if long { 10_000 } else { 140 };
     let mut faults = Faults::default();
     let (mut disagreements, mut fills, mut failures) = (0, 0, Vec::new());
     for seed in (venue..count).step_by(7) {
