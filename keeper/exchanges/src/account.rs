@@ -8,7 +8,7 @@
 //! - A REST snapshot taken while the stream was whole must agree with it. Where it does not, the snapshot wins at once,
 //!   and if the stream does not catch up within [`GRACE`] it is a [`Disagreement`]: the stream has missed something.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -169,7 +169,7 @@ struct Suspect {
 /// The state of one account.
 #[derive(Debug)]
 pub struct AccountState {
-    positions: HashMap<PositionKey, Held<Position>>,
+    positions: BTreeMap<PositionKey, Held<Position>>,
     balances: BTreeMap<Text, Held<Balance>>,
     orders: BTreeMap<Text, Held<Order>>,
     ended: VecDeque<Text>,
@@ -191,7 +191,7 @@ impl AccountState {
     #[must_use]
     pub fn new(seen: Seen) -> Self {
         Self {
-            positions: HashMap::new(),
+            positions: BTreeMap::new(),
             balances: BTreeMap::new(),
             orders: BTreeMap::new(),
             ended: VecDeque::new(),
@@ -213,7 +213,7 @@ impl AccountState {
         self.certain
     }
 
-    /// Open positions, in no order.
+    /// Open positions, by instrument and side.
     pub fn positions(&self) -> impl Iterator<Item = &Position> {
         self.positions
             .values()
@@ -549,7 +549,7 @@ impl AccountState {
             }
         }
         if let Some(positions) = snapshot.positions {
-            let mut rows: HashMap<PositionKey, (Position, Source)> = positions
+            let mut rows: BTreeMap<PositionKey, (Position, Source)> = positions
                 .into_iter()
                 .map(|position| {
                     let key = (position.instrument.clone(), position.position_side);
@@ -647,7 +647,7 @@ impl AccountState {
     /// positions is believed.
     fn merge_account(
         &self,
-        rows: &mut HashMap<PositionKey, (Position, Source)>,
+        rows: &mut BTreeMap<PositionKey, (Position, Source)>,
         position: Position,
         changes: &mut Vec<Change>,
     ) {

@@ -4,7 +4,7 @@
 //! up, when anything may have been missed, and every [`Options::snapshot_every`] besides: a stream that is silent because
 //! it is dead looks like a master who does not trade, and only the second evidence tells the two apart.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::account::{AccountState, Change, Disagreement, Snapshot};
 use crate::credentials::Credentials;
-use crate::error::SignError;
+use crate::error::{Refusal, SignError};
 use crate::health::Health;
-use crate::model::{Balance, Cause, Decimal, Event, Fill, Instruments, Position, Stream, Text, Venue};
-use crate::operation::{Empty, Operation, Reply};
+use crate::model::{Balance, Cause, Decimal, Event, Fill, Instruments, Order, Position, Stream, Text, Venue};
+use crate::operation::{Empty, Operation, OrderRef, Reply};
 use crate::protocol::{Endpoints, Protocol};
 use crate::transport::backoff::ConnectLimiter;
 use crate::transport::clock::{LocalClock, VenueClock};
@@ -69,8 +69,10 @@ pub struct View {
     pub certain: bool,
     /// By asset.
     pub balances: Vec<Balance>,
-    /// Those that are open.
+    /// Those that are open, by instrument and side.
     pub positions: Vec<Position>,
+    /// Those that are open, by the venue's id.
+    pub orders: Vec<Order>,
     /// Mark prices of the instruments that are followed.
     pub marks: HashMap<Text, Decimal>,
     /// The venue's time of the newest change, Unix milliseconds.
@@ -120,6 +122,21 @@ pub enum FollowError {
     Sign(#[from] SignError),
 }
 
+/// What an account is followed over. Everything that differs from one run to the next is in here: a test that gives a
+/// network in memory and seeds of its own gets the same run again.
+pub struct Surroundings {
+    /// How requests are sent.
+    pub http: Arc<dyn Http>,
+    /// How sockets are opened.
+    pub connect: Arc<dyn Connect>,
+    /// Our own clock.
+    pub clock: LocalClock,
+    /// Who may connect when; shared by all that connect from one address.
+    pub connects: ConnectLimiter,
+    /// Jitter.
+    pub random: Random,
+}
+
 /// Follows an account until `stop`. What happens is told to `told`, which must be read: account events are never dropped.
 ///
 /// # Errors
@@ -129,22 +146,33 @@ pub async fn follow(
     told: mpsc::Sender<Told>,
     stop: CancellationToken,
 ) -> Result<(), FollowError> {
-    let http: Arc<dyn Http> = Arc::new(Pool::new(REQUEST_TIMEOUT)?);
-    let connect: Arc<dyn Connect> = Arc::new(WebSockets::new()?);
-    follow_with(options, http, connect, told, stop).await
+    let surroundings = Surroundings {
+        http: Arc::new(Pool::new(REQUEST_TIMEOUT)?),
+        connect: Arc::new(WebSockets::new()?),
+        clock: LocalClock::start(),
+        connects: ConnectLimiter::of_process(),
+        random: Random::from_process(),
+    };
+    follow_in(options, surroundings, told, stop).await
 }
 
 /// [`follow`] over another network: a test's.
 ///
 /// # Errors
 /// When it cannot even be begun.
-pub async fn follow_with(
+pub async fn follow_in(
     options: Options,
-    http: Arc<dyn Http>,
-    connect: Arc<dyn Connect>,
+    surroundings: Surroundings,
     told: mpsc::Sender<Told>,
     stop: CancellationToken,
 ) -> Result<(), FollowError> {
+    let Surroundings {
+        http,
+        connect,
+        clock,
+        connects,
+        mut random,
+    } = surroundings;
     let venue = options.protocol.venue();
     let health = options.health.clone();
     let client = Client::new(Parts {
@@ -153,13 +181,13 @@ pub async fn follow_with(
         rest: options.endpoints.rest.trim_end_matches('/').to_owned(),
         credentials: Some(options.credentials.clone()),
         instruments: options.protocol.known_instruments(),
-        clock: VenueClock::new(venue, LocalClock::start()),
+        clock: VenueClock::new(venue, clock),
         limiter: Limiter::new(venue),
         health: health.clone(),
         // Nothing is ordered here: there is nothing to write down.
         ledger: Arc::new(MemoryLedger::default()),
         patience: Patience::of(venue),
-        random: Random::from_process(),
+        random: Random::seeded(random.bits()),
     });
     let mut follower = Follower {
         venue,
@@ -168,11 +196,13 @@ pub async fn follow_with(
         instruments: options.marks.clone(),
         marks: HashMap::new(),
         changed_ms: 0,
+        began_ms: 0,
         repaired_until_ms: 0,
         told,
         last: View::default(),
     };
     tokio::select! {
+        biased;
         () = follower.prepare() => {}
         () = stop.cancelled() => return Ok(()),
     }
@@ -193,7 +223,6 @@ pub async fn follow_with(
         settings: options.settings.clone(),
     };
     let (sender, receiver) = channel(ROOM);
-    let connects = ConnectLimiter::of_process();
     let handles: Vec<_> = (0..)
         .zip(plan(&whole)?)
         .map(|(id, plan)| {
@@ -205,7 +234,7 @@ pub async fn follow_with(
                 connects.clone(),
                 health.clone(),
                 sender.clone(),
-                Random::from_process(),
+                Random::seeded(random.bits()),
             );
             (id, private, handle)
         })
@@ -232,6 +261,8 @@ struct Follower {
     instruments: Vec<Text>,
     marks: HashMap<Text, Decimal>,
     changed_ms: u64,
+    /// The venue's time when following began, Unix milliseconds.
+    began_ms: u64,
     /// Fills up to here were asked for.
     repaired_until_ms: u64,
     told: mpsc::Sender<Told>,
@@ -264,7 +295,8 @@ impl Follower {
             self.client.set_instruments(Instruments::new(self.venue, list));
         }
         // Who follows from now on does not copy what was done before.
-        self.repaired_until_ms = self.client.clock().now_ms();
+        self.began_ms = self.client.clock().now_ms();
+        self.repaired_until_ms = self.began_ms;
         Ok(())
     }
 
@@ -280,8 +312,22 @@ impl Follower {
         loop {
             let mut changes = Vec::new();
             let due = next_snapshot.unwrap_or_else(|| Instant::now() + snapshot_every);
+            // In a fixed order, so that a run in a test can be repeated; what is due by time first, because messages may
+            // come without end.
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
+                _ = ticks.tick() => self.state.tick(Instant::now(), &mut changes),
+                () = tokio::time::sleep_until(due), if next_snapshot.is_some() => {
+                    next_snapshot = Some(match self.snapshot(&mut changes).await {
+                        Ok(true) => Instant::now() + snapshot_every,
+                        Ok(false) => Instant::now() + SNAPSHOT_RETRY,
+                        Err(error) => {
+                            tracing::warn!(venue = %self.venue, %error, "snapshot failed; trying again");
+                            Instant::now() + SNAPSHOT_RETRY
+                        }
+                    });
+                }
                 message = receiver.receive() => {
                     let Some(message) = message else { return };
                     if let Feed::Ended { why } = &message.feed {
@@ -299,17 +345,6 @@ impl Follower {
                     if private.contains(&message.socket) && matches!(message.feed, Feed::Connected { .. }) {
                         next_snapshot = Some(Instant::now());
                     }
-                }
-                _ = ticks.tick() => self.state.tick(Instant::now(), &mut changes),
-                () = tokio::time::sleep_until(due), if next_snapshot.is_some() => {
-                    next_snapshot = Some(match self.snapshot(&mut changes).await {
-                        Ok(true) => Instant::now() + snapshot_every,
-                        Ok(false) => Instant::now() + SNAPSHOT_RETRY,
-                        Err(error) => {
-                            tracing::warn!(venue = %self.venue, %error, "snapshot failed; trying again");
-                            Instant::now() + SNAPSHOT_RETRY
-                        }
-                    });
                 }
             }
             if changes
@@ -346,19 +381,56 @@ impl Follower {
 
     async fn ask(&self) -> Result<Snapshot, ReadError> {
         let since_ms = self.repaired_until_ms.saturating_sub(OVERLAP_MS);
+        let held = self.state.positions().map(|position| &position.instrument);
+        let ordered = self.state.orders().map(|order| &order.instrument);
         let since = FillsSince {
             start_ms: Some(since_ms),
-            // Binance lists fills of one instrument only.
-            instruments: if self.venue == Venue::Binance {
-                self.instruments.clone()
-            } else {
-                Vec::new()
-            },
+            instruments: self
+                .instruments
+                .iter()
+                .chain(held)
+                .chain(ordered)
+                .cloned()
+                .collect(),
         };
         let mut snapshot = snapshot::take(&self.client, &since).await?;
         // What happened before we began is nobody's business.
-        snapshot.fills.retain(|fill| fill.time_ms >= since_ms);
+        let from_ms = since_ms.max(self.began_ms);
+        snapshot.fills.retain(|fill| fill.time_ms >= from_ms);
+        self.tell_causes(&mut snapshot.fills).await?;
         Ok(snapshot)
+    }
+
+    /// Some lists of fills do not say who caused them (Binance): the orders they belong to do.
+    async fn tell_causes(&self, fills: &mut [Fill]) -> Result<(), ReadError> {
+        let mut orders: BTreeMap<Text, Order> = BTreeMap::new();
+        for fill in fills {
+            if !fill.historic || self.state.seen().contains(&fill.instrument, &fill.trade_id) {
+                continue;
+            }
+            if !orders.contains_key(&fill.order_id) {
+                let wanted = Operation::Order(OrderRef {
+                    instrument: fill.instrument.clone(),
+                    order_id: Some(fill.order_id.clone()),
+                    client_order_id: None,
+                });
+                match self.client.read(&wanted).await {
+                    Ok(Reply::Order(order)) => {
+                        orders.insert(fill.order_id.clone(), *order);
+                    }
+                    // The venue has forgotten it: the fill stays history, the snapshot's positions count.
+                    Ok(_) => {}
+                    Err(error) if error.refusal() == Some(Refusal::NotFound) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            if let Some(order) = orders.get(&fill.order_id) {
+                fill.cause = order.cause;
+                fill.client_order_id.clone_from(&order.client_order_id);
+                fill.historic = false;
+            }
+        }
+        Ok(())
     }
 
     async fn tell(&mut self, changes: Vec<Change>) -> Result<(), End> {
@@ -366,7 +438,9 @@ impl Follower {
             match change {
                 Change::Fill { fill, repaired } => {
                     self.changed_ms = self.changed_ms.max(fill.time_ms);
-                    if fill.historic {
+                    // A stream that begins with what happened before it (Hyperliquid) may be the first to tell of a fill
+                    // that fell into a gap.
+                    if fill.time_ms < self.began_ms {
                         continue;
                     }
                     if repaired {
@@ -405,6 +479,7 @@ impl Follower {
             certain: self.state.is_certain(),
             balances: self.state.balances().cloned().collect(),
             positions: self.state.positions().cloned().collect(),
+            orders: self.state.orders().cloned().collect(),
             marks: self.marks.clone(),
             changed_ms: self.changed_ms,
             now_ms: self.last.now_ms,

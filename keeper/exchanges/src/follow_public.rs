@@ -100,10 +100,7 @@ pub async fn follow_public_with(
 ) -> Result<(), FollowError> {
     let venue = options.protocol.venue();
     // All of it is one address on the internet: one clock, one set of buckets.
-    let (clock, limiter) = (
-        VenueClock::new(venue, LocalClock::start()),
-        Limiter::new(venue),
-    );
+    let (clock, limiter) = (VenueClock::new(venue, LocalClock::start()), Limiter::new(venue));
     let client = |user: &Text| {
         Client::new(Parts {
             protocol: options.protocol.clone(),
@@ -125,7 +122,9 @@ pub async fn follow_public_with(
         .iter()
         .map(|account| Account::new(account, client(&account.user)))
         .collect();
-    let Some(first) = accounts.first() else { return Ok(()) };
+    let Some(first) = accounts.first() else {
+        return Ok(());
+    };
     let instruments = tokio::select! {
         instruments = prepare(&first.client) => instruments,
         () = stop.cancelled() => return Ok(()),
@@ -191,7 +190,9 @@ async fn prepare(client: &Client) -> Instruments {
         };
         match read.await {
             Ok(Reply::Instruments(list)) => return Instruments::new(client.venue(), list),
-            Ok(_) => tracing::warn!(venue = %client.venue(), "no list of instruments was answered; trying again"),
+            Ok(_) => {
+                tracing::warn!(venue = %client.venue(), "no list of instruments was answered; trying again")
+            }
             Err(error) => {
                 tracing::warn!(venue = %client.venue(), %error, "clock and instruments cannot be read; trying again");
             }

@@ -141,6 +141,12 @@ pub trait Protocol: Send + Sync {
         instruments: &Instruments,
     ) -> Result<Reply, ReplyError>;
 
+    /// The request for the next page, where `response` to `request` holds only the first of a list that is wanted whole:
+    /// positions, open orders, fills without a number.
+    fn next_page(&self, _operation: &Operation, _request: &Request, _response: &Response) -> Option<Request> {
+        None
+    }
+
     /// Reads one frame of a socket and appends what it says. On an error nothing was appended.
     ///
     /// # Errors
@@ -170,6 +176,11 @@ pub trait Protocol: Send + Sync {
 
     /// How its sockets are kept alive.
     fn heartbeat(&self) -> Heartbeat;
+
+    /// Whether [`Operation::Fills`] must name an instrument: the venue lists fills of one instrument only.
+    fn lists_fills_by_instrument(&self) -> bool {
+        false
+    }
 
     /// Whether the account stream needs a key from [`Operation::CreateListenKey`], and how often it is renewed.
     fn listen_key_renewal(&self) -> Option<Duration> {

@@ -2,10 +2,11 @@
 //! leverage becomes a signal that this keeper attests, on the same path as one that comes in at the door.
 //!
 //! What is copied is the state of the account, net over hedge positions, whoever caused it: a liquidation of the master
-//! takes the followers out too, and says so in the log. A state is only copied while it is whole: from the moment the
+//! takes the followers out too, and says so in the log, unless the master is configured to be held then
+//! ([`ForcedTrades`]). A state is only copied while it is whole: from the moment the
 //! stream is lost until a snapshot is in, nothing is attested, and after a minute of that an alarm is raised.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -82,6 +83,9 @@ pub struct ExchangeMaster {
     pub equity_asset: Text,
     /// The strategy's markets by name, and the venue's word for each: `"ETH-USD" = "ETHUSDT"`.
     pub markets: BTreeMap<String, Text>,
+    /// What followers do when the exchange, not the master, has closed or moved a position.
+    #[serde(default)]
+    pub forced_trades: ForcedTrades,
     /// Seconds between snapshots that check the stream.
     #[serde(default = "snapshot_seconds")]
     pub snapshot_seconds: u64,
@@ -89,6 +93,18 @@ pub struct ExchangeMaster {
 
 fn usdt() -> Text {
     Text::const_new("USDT")
+}
+
+/// What followers do when the exchange trades for the master: liquidation, auto-deleveraging, settlement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ForcedTrades {
+    /// They follow the state as ever: out with the master. A position that its master has lost is managed by nobody.
+    #[default]
+    Follow,
+    /// Only what the master meant is copied: in that market nothing is attested until the master trades in it again.
+    /// Followers keep what they hold; their own stops and bounds go on.
+    Hold,
 }
 
 const fn snapshot_seconds() -> u64 {
@@ -272,7 +288,11 @@ pub fn arrange(masters: Vec<ExchangeMaster>, user_streams: usize) -> Vec<Group> 
             continue;
         }
         let health = Health::new(master.venue, Limits::default());
-        groups.push(Group::Account(Box::new(followed(master, ReadBy::Account, health))));
+        groups.push(Group::Account(Box::new(followed(
+            master,
+            ReadBy::Account,
+            health,
+        ))));
     }
     for masters in hyperliquid.into_values() {
         let health = || Health::new(Venue::Hyperliquid, Limits::default());
@@ -283,9 +303,11 @@ pub fn arrange(masters: Vec<ExchangeMaster>, user_streams: usize) -> Vec<Group> 
                 .map(|master| followed(master, ReadBy::PublicTrades, shared.clone()));
             groups.push(Group::PublicTrades(all.collect()));
         } else {
-            groups.extend(masters.into_iter().map(|master| {
-                Group::Account(Box::new(followed(master, ReadBy::Account, health())))
-            }));
+            groups.extend(
+                masters
+                    .into_iter()
+                    .map(|master| Group::Account(Box::new(followed(master, ReadBy::Account, health())))),
+            );
         }
     }
     groups
@@ -307,6 +329,7 @@ async fn attest(followed: &Followed, mut told: mpsc::Receiver<Told>, context: &C
         view: View::default(),
         uncertain_since: Instant::now(),
         alarmed: false,
+        held: BTreeSet::new(),
     };
     let mut attested = attested_before(master.strategy, &context.journal).await;
     let mut ticks = tokio::time::interval(RETRY);
@@ -327,7 +350,11 @@ async fn attest(followed: &Followed, mut told: mpsc::Receiver<Told>, context: &C
                 }
             }
         }
-        if watched.is_certain() && hand_in_news(master, &watched.view, &mut attested, context).await.is_break() {
+        if watched.is_certain()
+            && hand_in_news(master, &watched, &mut attested, context)
+                .await
+                .is_break()
+        {
             return;
         }
     }
@@ -339,6 +366,8 @@ struct Watched<'a> {
     view: View,
     uncertain_since: Instant,
     alarmed: bool,
+    /// Instruments in which the exchange traded last, not the master, where that is not followed.
+    held: BTreeSet<Text>,
 }
 
 impl Watched<'_> {
@@ -354,10 +383,7 @@ impl Watched<'_> {
                 board.set_certain(self.view.certain);
             }
             Told::Fill { fill, repaired } => {
-                if fill.cause != Cause::User {
-                    warn!(strategy = master.strategy, instrument = %fill.instrument, cause = ?fill.cause, size = %fill.size,
-                        "the exchange traded for the master: the state is followed, but nobody wished it");
-                }
+                self.traded(&fill.instrument, fill.cause);
                 metrics::counter!("keeper_exchange_fills_total", "venue" => master.venue.name(),
                     "repaired" => if repaired { "true" } else { "false" })
                 .increment(1);
@@ -366,8 +392,10 @@ impl Watched<'_> {
                 instrument,
                 order_id,
                 cause,
-            } => warn!(strategy = master.strategy, %instrument, %order_id, ?cause,
-                "the exchange, not the master, made the trades of this order"),
+            } => {
+                warn!(strategy = master.strategy, %order_id, "what was taken for the master's trade was not");
+                self.traded(&instrument, cause);
+            }
             Told::Disagreement(_) => {
                 metrics::counter!("keeper_exchange_disagreements_total", "venue" => master.venue.name())
                     .increment(1);
@@ -379,6 +407,25 @@ impl Watched<'_> {
             }
         }
         ControlFlow::Continue(())
+    }
+
+    /// Takes note of who traded in an instrument last.
+    fn traded(&mut self, instrument: &Text, cause: Cause) {
+        let ExchangeMaster {
+            strategy,
+            forced_trades,
+            ..
+        } = self.followed.master;
+        if cause == Cause::User {
+            if self.held.remove(instrument) {
+                info!(strategy, %instrument, "the master trades again: the state is followed again");
+            }
+            return;
+        }
+        warn!(strategy, %instrument, ?cause, "the exchange traded for the master, who did not wish it");
+        if forced_trades == ForcedTrades::Hold && self.held.insert(instrument.clone()) {
+            error!(strategy, %instrument, "followers keep their position until the master trades in it again");
+        }
     }
 
     /// Whether the state may be attested; an alarm when it has not been known for too long.
@@ -397,11 +444,15 @@ impl Watched<'_> {
 /// Hands in every market whose state is news. Breaks when nobody takes anything any more.
 async fn hand_in_news(
     master: &ExchangeMaster,
-    view: &View,
+    watched: &Watched<'_>,
     attested: &mut BTreeMap<String, Attested>,
     context: &Context,
 ) -> ControlFlow<()> {
+    let view = &watched.view;
     for (market, instrument) in &master.markets {
+        if watched.held.contains(instrument) {
+            continue;
+        }
         let Some((size, leverage)) = state_of(view, instrument, &master.equity_asset) else {
             continue;
         };
@@ -626,6 +677,7 @@ mod tests {
                 time_ms: 1,
             }],
             positions,
+            orders: Vec::new(),
             marks: [("ETHUSDT".into(), decimal(mark))].into(),
             changed_ms: 1,
             now_ms: 1,
@@ -702,6 +754,36 @@ mod tests {
             "markets": { "ETH-USD": "ETH" },
         }))
         .unwrap()
+    }
+
+    /// What is held back after these trades.
+    fn held(policy: ForcedTrades, causes: &[Cause]) -> usize {
+        let master = ExchangeMaster {
+            forced_trades: policy,
+            ..master(1, "okx", "http://here")
+        };
+        let groups = arrange(vec![master], 1);
+        let mut watched = Watched {
+            followed: &groups[0].all()[0],
+            view: View::default(),
+            uncertain_since: Instant::now(),
+            alarmed: false,
+            held: BTreeSet::new(),
+        };
+        for cause in causes {
+            watched.traded(&"ETH".into(), *cause);
+        }
+        watched.held.len()
+    }
+
+    #[tokio::test]
+    async fn what_the_exchange_forced_is_followed_or_held_until_the_master_trades_again() {
+        use Cause::{AutoDeleveraging, Liquidation, Settlement, User};
+        for forced in [Liquidation, AutoDeleveraging, Settlement] {
+            assert_eq!(held(ForcedTrades::Follow, &[User, forced]), 0);
+            assert_eq!(held(ForcedTrades::Hold, &[User, forced]), 1);
+            assert_eq!(held(ForcedTrades::Hold, &[forced, forced, User]), 0);
+        }
     }
 
     fn read_by(groups: &[Group]) -> Vec<(StrategyId, ReadBy)> {

@@ -388,6 +388,7 @@ impl Socket {
     async fn wait(&mut self, until: Instant) -> bool {
         loop {
             tokio::select! {
+                biased;
                 () = sleep_until(until) => return false,
                 order = self.orders.recv() => match order {
                     // Already on it.
@@ -418,6 +419,7 @@ impl Socket {
             tokio::pin!(opening);
             loop {
                 tokio::select! {
+                    biased;
                     opened = &mut opening => break opened,
                     order = self.orders.recv() => match order {
                         Some(Order::Reconnect(_)) => {}

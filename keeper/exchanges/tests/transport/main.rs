@@ -3,6 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod login;
+mod memory;
 mod network;
 mod rest;
 mod script;
+mod seeds;
+#[path = "../support/mod.rs"]
+mod support;

@@ -475,7 +475,7 @@ async fn one_seed(seed: u64) {
     assert_eq!(ours, theirs, "seed {seed}: each fill once");
 }
 
-fn virtual_time<F: Future>(future: F) -> F::Output {
+pub fn virtual_time<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)

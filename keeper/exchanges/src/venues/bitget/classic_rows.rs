@@ -66,17 +66,9 @@ fn way(mode: &str, position: Option<&str>, trade_side: &str, side: &str) -> Resu
     })
 }
 
-/// What `side` of a fill is in hedge mode.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum FillSide {
-    /// Of the order: on the socket, as documented there.
-    Order,
-    /// Of the position: in replies; a recorded close of a long position says `buy`.
-    Position,
-}
-
-/// The way of a fill, whose message does not name the position.
-fn fill_way(mode: &str, trade_side: &str, side: &str, means: FillSide) -> Result<Way, DecodeError> {
+/// The way of a fill, whose message does not name the position: in hedge mode `side` is the position's, a recorded close of
+/// a long position says `buy`.
+fn fill_way(mode: &str, trade_side: &str, side: &str) -> Result<Way, DecodeError> {
     let stated = words::side(side)?;
     if words::position_mode(mode)? == PositionMode::OneWay {
         return way(mode, None, trade_side, side);
@@ -89,11 +81,10 @@ fn fill_way(mode: &str, trade_side: &str, side: &str, means: FillSide) -> Result
             PositionSide::Short
         }
     };
-    let position = match (effect, means) {
-        (Effect::Close(Some(named)), _) => named,
-        (Effect::Close(None), FillSide::Order) => of(stated == Side::Sell),
-        (Effect::Close(None), FillSide::Position) | (Effect::Open, _) => of(stated == Side::Buy),
-        (Effect::OneWay(_), _) => return Err(words::contradiction("tradeSide and posMode")),
+    let position = match effect {
+        Effect::Close(Some(named)) => named,
+        Effect::Close(None) | Effect::Open => of(stated == Side::Buy),
+        Effect::OneWay(_) => return Err(words::contradiction("tradeSide and posMode")),
     };
     Ok(Way {
         side: words::side_of(effect == Effect::Open, position),
@@ -281,8 +272,18 @@ pub(super) struct FillRow<'a> {
 }
 
 impl FillRow<'_> {
-    pub(super) fn read(&self, means: FillSide) -> Result<Fill, DecodeError> {
-        let way = fill_way(self.pos_mode, self.trade_side, self.side, means)?;
+    /// A row of the socket. None where its side cannot be told for certain: of a close in hedge mode the documentation of
+    /// the socket names the order's side, and replies name the position's. The message about the order carries the same
+    /// fill and names both.
+    pub(super) fn pushed(&self) -> Result<Option<Fill>, DecodeError> {
+        let fill = self.read()?;
+        let hedge = words::position_mode(self.pos_mode)? == PositionMode::Hedge;
+        Ok((!hedge || self.trade_side != "close").then_some(fill))
+    }
+
+    /// A row of a reply.
+    pub(super) fn read(&self) -> Result<Fill, DecodeError> {
+        let way = fill_way(self.pos_mode, self.trade_side, self.side)?;
         Ok(Fill {
             instrument: Text::new(self.symbol),
             trade_id: self.trade_id.owned(),
@@ -537,16 +538,36 @@ mod tests {
     }
 
     #[test]
-    fn the_side_of_a_fill_means_the_order_on_the_socket_and_the_position_in_replies() {
-        let socket = fill_way("hedge_mode", "close", "sell", FillSide::Order).unwrap();
-        let reply = fill_way("hedge_mode", "close", "buy", FillSide::Position).unwrap();
-        for way in [socket, reply] {
-            assert_eq!((way.side, way.position_side), (Side::Sell, PositionSide::Long));
-        }
-        let burst = fill_way("hedge_mode", "burst_close_long", "sell", FillSide::Position).unwrap();
+    fn the_side_of_a_fill_in_hedge_mode_is_that_of_the_position() {
+        let close = fill_way("hedge_mode", "close", "buy").unwrap();
+        assert_eq!(
+            (close.side, close.position_side),
+            (Side::Sell, PositionSide::Long)
+        );
+        let burst = fill_way("hedge_mode", "burst_close_long", "sell").unwrap();
         assert_eq!(
             (burst.side, burst.position_side, burst.cause),
             (Side::Sell, PositionSide::Long, Cause::Liquidation)
         );
+    }
+
+    #[test]
+    fn a_fill_on_the_socket_whose_side_may_mean_either_is_left_to_the_message_about_the_order() {
+        let row = |mode: &str, deed: &str| {
+            format!(
+                r#"{{"symbol":"BTCUSDT","orderId":"1","tradeId":"2","side":"buy","price":"1","baseVolume":"1",
+                    "tradeSide":"{deed}","posMode":"{mode}","tradeScope":"taker","cTime":"3"}}"#
+            )
+        };
+        for (mode, deed, told) in [
+            ("hedge_mode", "close", false),
+            ("hedge_mode", "open", true),
+            ("hedge_mode", "burst_close_long", true),
+            ("one_way_mode", "buy_single", true),
+        ] {
+            let text = row(mode, deed);
+            let row: FillRow<'_> = serde_json::from_str(&text).unwrap();
+            assert_eq!(row.pushed().unwrap().is_some(), told, "{mode} {deed}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::classic_rows::{self, FillSide};
+use super::classic_rows;
 use super::rows::{BookRow, KlineRow, NamedKlineRow, TickerRow, TradeRow, missing};
 use super::{unified_rows, words};
 use crate::error::DecodeError;
@@ -177,7 +177,7 @@ fn classic(
             Ok(())
         }),
         "fill" => each(data, |row: classic_rows::FillRow<'_>| {
-            events.push(Event::Fill(row.read(FillSide::Order)?));
+            events.extend(row.pushed()?.map(Event::Fill));
             Ok(())
         }),
         "positions" => {
