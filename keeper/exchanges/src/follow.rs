@@ -71,7 +71,7 @@ pub struct View {
     pub balances: Vec<Balance>,
     /// Those that are open, by instrument and side.
     pub positions: Vec<Position>,
-    /// Those that are open, by the venue's id.
+    /// Those that are open, by the venue's id; none where the account is read from public trades.
     pub orders: Vec<Order>,
     /// Mark prices of the instruments that are followed.
     pub marks: HashMap<Text, Decimal>,

@@ -332,6 +332,8 @@ impl Account {
             certain: self.certain,
             balances: self.balances.clone(),
             positions: self.positions.clone(),
+            // The public trades tell of no order that rests.
+            orders: Vec::new(),
             marks: self
                 .instruments
                 .iter()

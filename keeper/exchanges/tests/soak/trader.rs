@@ -401,6 +401,7 @@ fn follow(
     listing: &[Instrument],
 ) -> JoinHandle<()> {
     let options = Options {
+        health: Health::new(protocol.venue(), Limits::default()),
         protocol,
         endpoints,
         credentials,

@@ -23,6 +23,11 @@ impl Heard {
         match told {
             Told::View(view) => self.view = *view,
             Told::Fill { fill, .. } => self.fills.push(*fill),
+            Told::Forced { order_id, cause, .. } => {
+                for fill in self.fills.iter_mut().filter(|fill| fill.order_id == order_id) {
+                    fill.cause = cause;
+                }
+            }
             Told::Disagreement(_) => self.disagreements += 1,
             Told::Ended(why) => self.ended = Some(why),
         }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use lockstep_exchanges::credentials::Credentials;
 use lockstep_exchanges::follow::{Options, Surroundings, follow_in};
+use lockstep_exchanges::health::{Health, Limits};
 use lockstep_exchanges::model::{
     Cause, Decimal, MarginMode, Order, OrderKind, PositionMode, PositionSide, Scope, Side, Text, TimeInForce,
     Venue,
@@ -231,6 +232,7 @@ async fn run(seed: u64) -> Run {
     );
     let options = Options {
         endpoints: endpoints(protocol.as_ref(), "memory"),
+        health: Health::new(protocol.venue(), Limits::default()),
         protocol,
         credentials,
         marks,
