@@ -96,7 +96,9 @@ async fn start(cli: Cli) -> anyhow::Result<()> {
                 )?;
             }
             for (name, standing) in journal.signal_sources().await? {
-                let sequence = standing.sequence.map_or("none".to_owned(), |last| last.to_string());
+                let sequence = standing
+                    .sequence
+                    .map_or("none".to_owned(), |last| last.to_string());
                 match standing.broken {
                     None => writeln!(out, "signal source {name}: sequence {sequence}")?,
                     Some(broken) => writeln!(

@@ -154,6 +154,7 @@ pub async fn follow_with(
     });
     let mut follower = Follower {
         venue,
+        fills_by_instrument: options.protocol.lists_fills_by_instrument(),
         client,
         state: AccountState::new(Seen::new(SEEN)),
         instruments: options.marks.clone(),
@@ -218,6 +219,7 @@ pub async fn follow_with(
 
 struct Follower {
     venue: Venue,
+    fills_by_instrument: bool,
     client: Client,
     state: AccountState,
     instruments: Vec<Text>,
@@ -339,8 +341,7 @@ impl Follower {
         let since_ms = self.repaired_until_ms.saturating_sub(OVERLAP_MS);
         let since = FillsSince {
             start_ms: Some(since_ms),
-            // Binance lists fills of one instrument only.
-            instruments: if self.venue == Venue::Binance {
+            instruments: if self.fills_by_instrument {
                 self.instruments.clone()
             } else {
                 Vec::new()

@@ -171,6 +171,11 @@ pub trait Protocol: Send + Sync {
     /// How its sockets are kept alive.
     fn heartbeat(&self) -> Heartbeat;
 
+    /// Whether fills are asked for one instrument at a time.
+    fn lists_fills_by_instrument(&self) -> bool {
+        false
+    }
+
     /// Whether the account stream needs a key from [`Operation::CreateListenKey`], and how often it is renewed.
     fn listen_key_renewal(&self) -> Option<Duration> {
         None

@@ -720,7 +720,8 @@ mod tests {
         let door = reopened(key.clone(), standing.clone(), &taken);
         let post = async |door: &Door, sequence| {
             let state = body(sequence, NOW_MS);
-            door.post("alpha", TOKEN, pair.sign(&state).as_ref(), &state).await
+            door.post("alpha", TOKEN, pair.sign(&state).as_ref(), &state)
+                .await
         };
         assert_eq!(
             door.mend("alpha", false).await,

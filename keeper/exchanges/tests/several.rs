@@ -95,7 +95,11 @@ async fn the_best_venue_falls_silent_or_down_and_the_next_best_is_chosen_until_i
         selected.venue == Some(Venue::Binance) && selected.venues.iter().all(|venue| venue.quote.is_some())
     })
     .await;
-    let names: Vec<_> = both.venues.iter().filter_map(|venue| venue.instrument.clone()).collect();
+    let names: Vec<_> = both
+        .venues
+        .iter()
+        .filter_map(|venue| venue.instrument.clone())
+        .collect();
     assert_eq!(names, ["ETHUSDT", "ETH-USDT-SWAP"]);
     assert!(both.best.is_some());
 
@@ -124,9 +128,11 @@ async fn the_best_venue_falls_silent_or_down_and_the_next_best_is_chosen_until_i
     })
     .await;
     assert!(open.venues[0].figures.errors_per_thousand > 0);
-    until(&mut selected, "the circuit closes and it is gone back to", |selected| {
-        selected.venue == Some(Venue::Binance)
-    })
+    until(
+        &mut selected,
+        "the circuit closes and it is gone back to",
+        |selected| selected.venue == Some(Venue::Binance),
+    )
     .await;
     assert!(health.state().is_usable());
     stop.cancel();
@@ -224,7 +230,11 @@ async fn a_dozen_hyperliquid_accounts_are_followed_by_the_trades_that_name_them(
     for master in &mut masters {
         master.holds(0, 0).await;
     }
-    let trade = |key: &str, side, size| exchange.act(|engine| engine.place(key, &order(side, size))).unwrap();
+    let trade = |key: &str, side, size| {
+        exchange
+            .act(|engine| engine.place(key, &order(side, size)))
+            .unwrap()
+    };
 
     // One trades, and it is one that changes; who is not named is not asked about.
     trade(&masters[3].key, Side::Buy, 7);
@@ -267,7 +277,14 @@ async fn the_command_line_prints_the_best_prices_the_chosen_venue_and_everyone_s
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), serde_json::to_vec(&endpoints).unwrap()).unwrap();
     let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_exchanges"))
-        .args(["watch", "--best", "btc", "--venues", "bybit,deribit", "--endpoints"])
+        .args([
+            "watch",
+            "--best",
+            "btc",
+            "--venues",
+            "bybit,deribit",
+            "--endpoints",
+        ])
         .arg(file.path())
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::null())
@@ -285,7 +302,9 @@ async fn the_command_line_prints_the_best_prices_the_chosen_venue_and_everyone_s
             }
         }
     };
-    let line = tokio::time::timeout(PATIENCE, read).await.expect("both venues quote");
+    let line = tokio::time::timeout(PATIENCE, read)
+        .await
+        .expect("both venues quote");
     assert_eq!(line["symbol"], "btc");
     assert_eq!(line["venues"][0]["instrument"], "BTCUSDT");
     assert_eq!(line["venues"][1]["instrument"], "BTC_USDC-PERPETUAL");

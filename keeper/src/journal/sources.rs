@@ -52,10 +52,7 @@ impl Journal {
             reason,
             since_ms: unsigned(since),
         });
-        Ok((
-            row.try_get("name").map_err(error)?,
-            Standing { sequence, broken },
-        ))
+        Ok((row.try_get("name").map_err(error)?, Standing { sequence, broken }))
     }
 
     /// A state of a signal source was taken. Synced to the device before it returns.
@@ -145,7 +142,6 @@ impl Journal {
             })
             .collect()
     }
-
 }
 
 /// A state of a master on an exchange was handed in to be attested.

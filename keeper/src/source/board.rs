@@ -146,7 +146,8 @@ impl Board {
             ];
             let set = |name: &'static str, value: u64| {
                 // Gauges are floating point; nothing is decided by them.
-                metrics::gauge!(name, &labels).set(u32::try_from(value).map_or(f64::from(u32::MAX), f64::from));
+                metrics::gauge!(name, &labels)
+                    .set(u32::try_from(value).map_or(f64::from(u32::MAX), f64::from));
             };
             set("keeper_exchange_master_certain", u64::from(master.certain));
             set("keeper_exchange_master_followed", u64::from(master.followed));

@@ -272,7 +272,11 @@ pub fn arrange(masters: Vec<ExchangeMaster>, user_streams: usize) -> Vec<Group> 
             continue;
         }
         let health = Health::new(master.venue, Limits::default());
-        groups.push(Group::Account(Box::new(followed(master, ReadBy::Account, health))));
+        groups.push(Group::Account(Box::new(followed(
+            master,
+            ReadBy::Account,
+            health,
+        ))));
     }
     for masters in hyperliquid.into_values() {
         let health = || Health::new(Venue::Hyperliquid, Limits::default());
@@ -283,9 +287,11 @@ pub fn arrange(masters: Vec<ExchangeMaster>, user_streams: usize) -> Vec<Group> 
                 .map(|master| followed(master, ReadBy::PublicTrades, shared.clone()));
             groups.push(Group::PublicTrades(all.collect()));
         } else {
-            groups.extend(masters.into_iter().map(|master| {
-                Group::Account(Box::new(followed(master, ReadBy::Account, health())))
-            }));
+            groups.extend(
+                masters
+                    .into_iter()
+                    .map(|master| Group::Account(Box::new(followed(master, ReadBy::Account, health())))),
+            );
         }
     }
     groups
@@ -327,7 +333,11 @@ async fn attest(followed: &Followed, mut told: mpsc::Receiver<Told>, context: &C
                 }
             }
         }
-        if watched.is_certain() && hand_in_news(master, &watched.view, &mut attested, context).await.is_break() {
+        if watched.is_certain()
+            && hand_in_news(master, &watched.view, &mut attested, context)
+                .await
+                .is_break()
+        {
             return;
         }
     }

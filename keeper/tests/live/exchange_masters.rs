@@ -54,6 +54,8 @@ impl<'a> Master<'a> {
         let endpoints = protocol(self.venue)
             .endpoints(Environment::Main)
             .moved_to(&self.exchange.url());
+        // Two seconds would use up what an address may ask Hyperliquid in a minute.
+        let snapshot_seconds = if self.venue == Venue::Hyperliquid { 20 } else { 2 };
         let secrets = if self.venue == Venue::Hyperliquid {
             String::new()
         } else {
@@ -64,7 +66,7 @@ impl<'a> Master<'a> {
         };
         Ok(format!(
             "[[exchange_masters]]\nstrategy = {}\nvenue = \"{}\"\nkey = {:?}\n{secrets}\
-             equity_asset = \"{asset}\"\nsnapshot_seconds = 2\n\
+             equity_asset = \"{asset}\"\nsnapshot_seconds = {snapshot_seconds}\n\
              [exchange_masters.endpoints]\nrest = {:?}\npublic_socket = {:?}\nmarket_socket = {:?}\n\
              private_socket = {:?}\n\
              [exchange_masters.markets]\n\"ETH-USD\" = \"{instrument}\"\n",
@@ -93,7 +95,9 @@ impl<'a> Master<'a> {
             leverage: None,
             client_order_id: None,
         };
-        let placed = self.exchange.act(|engine| engine.place(&self.account.key, &order));
+        let placed = self
+            .exchange
+            .act(|engine| engine.place(&self.account.key, &order));
         Ok(placed.map(|_| ())?)
     }
 }
@@ -199,10 +203,13 @@ async fn a_fill_on_any_venue_moves_the_followers_and_a_flip_turns_them() -> anyh
     }
     let metrics = text(&stack, "metrics").await?;
     for venue in Venue::ALL {
-        let gauge = metrics.lines().find(|line| {
-            line.starts_with("keeper_exchange_master_certain{") && line.contains(venue.name())
-        });
-        assert!(gauge.is_some_and(|line| line.ends_with(" 1")), "{venue}: {gauge:?}");
+        let gauge = metrics
+            .lines()
+            .find(|line| line.starts_with("keeper_exchange_master_certain{") && line.contains(venue.name()));
+        assert!(
+            gauge.is_some_and(|line| line.ends_with(" 1")),
+            "{venue}: {gauge:?}"
+        );
     }
     assert!(!log(&stack)?.contains("test_secret"), "a secret in the log");
     Ok(())
@@ -266,7 +273,12 @@ async fn a_keeper_killed_around_a_fill_attests_it_once() -> anyhow::Result<()> {
     stack.start_keeper()?;
     certain(&stack).await?;
     looked_again(&stack, 3).await?;
-    assert_eq!(sequence(&stack, &master).await?, attested, "attested again:\n{}", log(&stack)?);
+    assert_eq!(
+        sequence(&stack, &master).await?,
+        attested,
+        "attested again:\n{}",
+        log(&stack)?
+    );
 
     // Between the fill and the signal, and after it: killed while it works, and while it was not there to see it.
     for (side, sign, killed_before) in [

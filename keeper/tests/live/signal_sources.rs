@@ -57,7 +57,10 @@ impl Program {
     /// The code of the answer; empty when it was taken.
     async fn signed(&self, body: &str) -> anyhow::Result<String> {
         let (status, code) = self.send(body, &ed25519_base64(PRIVATE_KEY, body)?).await?;
-        anyhow::ensure!(code.is_empty() == (status == StatusCode::ACCEPTED), "{status} {code}");
+        anyhow::ensure!(
+            code.is_empty() == (status == StatusCode::ACCEPTED),
+            "{status} {code}"
+        );
         Ok(code)
     }
 
@@ -77,7 +80,10 @@ impl Program {
     }
 
     async fn standing(&self) -> anyhow::Result<Value> {
-        let answer = reqwest::Client::new().get(&self.url).bearer_auth(self.token).send();
+        let answer = reqwest::Client::new()
+            .get(&self.url)
+            .bearer_auth(self.token)
+            .send();
         Ok(answer.await?.error_for_status()?.json().await?)
     }
 }
@@ -92,13 +98,18 @@ async fn shown_broken(stack: &Stack, name: &str) -> anyhow::Result<bool> {
         .context("not shown")?;
     let broken = source["broken"].is_string();
     let metrics = text(stack, "metrics").await?;
-    let gauge = format!("keeper_signal_source_broken{{source=\"{name}\"}} {}", u8::from(broken));
+    let gauge = format!(
+        "keeper_signal_source_broken{{source=\"{name}\"}} {}",
+        u8::from(broken)
+    );
     anyhow::ensure!(metrics.contains(&gauge), "{gauge} is not in the metrics");
     Ok(broken)
 }
 
 async fn mend(stack: &Stack, name: &str) -> anyhow::Result<u16> {
-    Ok(post(stack, &format!("v1/signal-sources/{name}/mend"), &json!({})).await?.0)
+    Ok(post(stack, &format!("v1/signal-sources/{name}/mend"), &json!({}))
+        .await?
+        .0)
 }
 
 #[tokio::test]
@@ -141,11 +152,19 @@ async fn a_signed_state_moves_followers_and_what_does_not_fit_stops_the_source()
 
     // Who has no token learns and breaks nothing; what is signed but makes no sense uses up no number.
     let stranger = program("alpha", "another-token-of-the-same-length-89");
-    assert_eq!(stranger.send(&out, "").await?, (StatusCode::UNAUTHORIZED, "unauthorised".into()));
+    assert_eq!(
+        stranger.send(&out, "").await?,
+        (StatusCode::UNAUTHORIZED, "unauthorised".into())
+    );
     assert!(stranger.standing().await.is_err());
     let elsewhere = json!([{ "market": "DOGE-USD", "leverage": "1" }]);
     assert_eq!(alpha.signed(&body(3, 0, &elsewhere)).await?, "unacceptable");
-    assert_eq!(alpha.signed(&body(3, 0, &json!([{ "market": ETH, "leverage": 1 }]))).await?, "malformed");
+    assert_eq!(
+        alpha
+            .signed(&body(3, 0, &json!([{ "market": ETH, "leverage": 1 }])))
+            .await?,
+        "malformed"
+    );
     assert!(!shown_broken(&stack, "alpha").await?);
     assert_eq!(alpha.standing().await?, json!({ "sequence": 2, "broken": null }));
 
@@ -160,7 +179,11 @@ async fn a_signed_state_moves_followers_and_what_does_not_fit_stops_the_source()
     stack.keeper = Some(restarted.start()?);
     // The other source is not concerned.
     beta.taken(7, &json!([])).await?;
-    assert_eq!(alpha.signed(&body(3, 0, &eth("-1"))).await?, "source-broken", "a restart mended it");
+    assert_eq!(
+        alpha.signed(&body(3, 0, &eth("-1"))).await?,
+        "source-broken",
+        "a restart mended it"
+    );
     assert!(shown_broken(&stack, "alpha").await?);
 
     // Mended, it goes on after what was taken: neither restart nor repair lets an old state in.

@@ -17,7 +17,8 @@ use super::failover::{CHOOSE_EVERY, Failover, Settings as FailoverSettings};
 use crate::error::SignError;
 use crate::health::{Figures, Health};
 use crate::model::{
-    ContractKind, Decimal, Event, Instrument, InstrumentState, Instruments, Level, Stream, Text, Ticker, Venue,
+    ContractKind, Decimal, Event, Instrument, InstrumentState, Instruments, Level, Stream, Text, Ticker,
+    Venue,
 };
 use crate::operation::{Empty, Operation, Reply};
 use crate::protocol::{Endpoints, Protocol};
@@ -178,6 +179,11 @@ impl Choice {
                 }
             }
             Heard::Quote(venue, quote) => {
+                for (health, standing) in &mut self.venues {
+                    if standing.venue == venue {
+                        standing.figures = health.figures();
+                    }
+                }
                 if self.quotes.update(venue, &self.symbol, quote) {
                     self.failover.data(venue, quote.received_at);
                 } else {
@@ -497,10 +503,7 @@ mod tests {
             stop.clone(),
         ));
         Running {
-            switches: venues
-                .iter()
-                .map(|venue| quoting(*venue, tell.clone()))
-                .collect(),
+            switches: venues.iter().map(|venue| quoting(*venue, tell.clone())).collect(),
             healths,
             selected,
             _stop: stop.drop_guard(),
@@ -585,7 +588,8 @@ mod tests {
 
     #[test]
     fn the_perpetual_of_a_base_asset_is_the_shortest_linear_one_against_the_best_dollar() {
-        let linear = |name: &str, quote: &str| Instrument::linear(name, "BTC", quote, Decimal::ONE, Decimal::ONE);
+        let linear =
+            |name: &str, quote: &str| Instrument::linear(name, "BTC", quote, Decimal::ONE, Decimal::ONE);
         let mut halted = linear("BTCUSD", "USDT");
         halted.state = InstrumentState::Halted;
         let list = [

@@ -67,15 +67,7 @@ pub(crate) async fn run(
     let (tell, mut selected) = watch::channel(nothing(symbol.clone()));
     let stop = CancellationToken::new();
     let _ends_with_us = stop.clone().drop_guard();
-    let following = follow_best(
-        symbol,
-        candidates,
-        Settings::default(),
-        http,
-        connect,
-        tell,
-        stop,
-    );
+    let following = follow_best(symbol, candidates, Settings::default(), http, connect, tell, stop);
     tokio::select! {
         _ = tokio::signal::ctrl_c() => Ok(()),
         () = following => Ok(()),
@@ -109,8 +101,7 @@ async fn print(selected: &mut watch::Receiver<Selected>) -> anyhow::Result<()> {
 }
 
 fn line(selected: &Selected) -> Value {
-    let side =
-        |at: At| json!({ "venue": at.venue, "price": at.level.price, "size": at.level.size });
+    let side = |at: At| json!({ "venue": at.venue, "price": at.level.price, "size": at.level.size });
     json!({
         "symbol": selected.symbol,
         "chosen": selected.venue,

@@ -90,4 +90,8 @@ impl Protocol for Binance {
     fn listen_key_renewal(&self) -> Option<Duration> {
         Some(connections::LISTEN_KEY_RENEWAL)
     }
+
+    fn lists_fills_by_instrument(&self) -> bool {
+        true
+    }
 }

@@ -89,4 +89,8 @@ impl Protocol for Deribit {
     fn heartbeat(&self) -> Heartbeat {
         Heartbeat::Server
     }
+
+    fn lists_fills_by_instrument(&self) -> bool {
+        true
+    }
 }

@@ -98,4 +98,8 @@ impl Protocol for Htx {
     fn heartbeat(&self) -> Heartbeat {
         Heartbeat::Server
     }
+
+    fn lists_fills_by_instrument(&self) -> bool {
+        self.0 == Generation::Legacy
+    }
 }
