@@ -5,32 +5,30 @@
 //! takes the followers out too, and says so in the log. A state is only copied while it is whole: from the moment the
 //! stream is lost until a snapshot is in, nothing is attested, and after a minute of that an alarm is raised.
 
+mod account;
+mod master;
+
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use lockstep_contracts::units::Wad;
-use lockstep_exchanges::credentials::Credentials;
-use lockstep_exchanges::follow::{Options, Told, View, follow};
+use lockstep_exchanges::follow::{Told, View, follow};
 use lockstep_exchanges::follow_public::{PublicAccount, PublicOptions, follow_public};
 use lockstep_exchanges::health::{Health, Limits};
-use lockstep_exchanges::model::{Cause, Decimal, Position, Text, Venue};
-use lockstep_exchanges::protocol::{Endpoints, Environment};
-use lockstep_exchanges::transport::socket::Settings;
-use lockstep_exchanges::venues::{Generation, protocol_of};
-use secrecy::{ExposeSecret as _, SecretString};
-use serde::Deserialize;
+use lockstep_exchanges::model::{Cause, Decimal, Text, Venue};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use account::state_of;
+pub use master::ExchangeMaster;
+
 use super::board::{MasterBoard, ReadBy};
-use super::hand_in::{Gone, market_of, signal, wad};
+use super::hand_in::{Gone, market_of, signal};
 use crate::engine::{Command, Seen, SignalRefused};
 use crate::journal::sources::ExchangeState;
 use crate::journal::{Journal, now_ms};
@@ -50,100 +48,6 @@ const RETRY: Duration = Duration::from_secs(2);
 
 /// Room for what is told of an account.
 const ROOM: usize = 1_024;
-
-/// A master on an exchange, as it is configured.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ExchangeMaster {
-    /// Registry id of the strategy. It must have no on-chain source.
-    pub strategy: StrategyId,
-    /// Where the master trades.
-    pub venue: Venue,
-    /// Which of the venue's interfaces.
-    #[serde(default)]
-    pub generation: Generation,
-    /// Real money or the venue's test world.
-    #[serde(default)]
-    pub environment: Environment,
-    /// Addresses instead of the venue's own.
-    pub endpoints: Option<Endpoints>,
-    /// The key, for reading only. On Hyperliquid the master's address, and no secret.
-    pub key: String,
-    /// The secret. Better in a file.
-    pub secret: Option<SecretString>,
-    /// File that holds the secret.
-    pub secret_file: Option<PathBuf>,
-    /// What OKX and Bitget want besides.
-    pub passphrase: Option<SecretString>,
-    /// File that holds the passphrase.
-    pub passphrase_file: Option<PathBuf>,
-    /// Asset the account's equity is counted in; a dollar coin.
-    #[serde(default = "usdt")]
-    pub equity_asset: Text,
-    /// The strategy's markets by name, and the venue's word for each: `"ETH-USD" = "ETHUSDT"`.
-    pub markets: BTreeMap<String, Text>,
-    /// Seconds between snapshots that check the stream.
-    #[serde(default = "snapshot_seconds")]
-    pub snapshot_seconds: u64,
-}
-
-fn usdt() -> Text {
-    Text::const_new("USDT")
-}
-
-const fn snapshot_seconds() -> u64 {
-    30
-}
-
-fn read(given: Option<&SecretString>, file: Option<&PathBuf>, what: &str) -> anyhow::Result<Option<String>> {
-    match (given, file) {
-        (Some(secret), _) => Ok(Some(secret.expose_secret().to_owned())),
-        (None, Some(path)) => {
-            let text =
-                std::fs::read_to_string(path).with_context(|| format!("{what} file {}", path.display()))?;
-            Ok(Some(text.trim().to_owned()))
-        }
-        (None, None) => Ok(None),
-    }
-}
-
-impl ExchangeMaster {
-    /// Where the venue is reached.
-    #[must_use]
-    pub fn endpoints(&self) -> Endpoints {
-        let of_venue = || protocol_of(self.venue, self.generation).endpoints(self.environment);
-        self.endpoints.clone().unwrap_or_else(of_venue)
-    }
-
-    /// What the exchange's client needs.
-    ///
-    /// # Errors
-    /// When the secret is missing or its file cannot be read.
-    pub fn options(&self, health: Health) -> anyhow::Result<Options> {
-        let protocol = protocol_of(self.venue, self.generation);
-        let secret = read(self.secret.as_ref(), self.secret_file.as_ref(), "secret")?;
-        anyhow::ensure!(
-            secret.is_some() || self.venue == Venue::Hyperliquid,
-            "exchange master of strategy {}: {} wants a secret: set `secret_file`",
-            self.strategy,
-            self.venue
-        );
-        let passphrase = read(
-            self.passphrase.as_ref(),
-            self.passphrase_file.as_ref(),
-            "passphrase",
-        )?;
-        Ok(Options {
-            endpoints: self.endpoints(),
-            protocol: Arc::from(protocol),
-            credentials: Credentials::new(self.key.clone(), secret.unwrap_or_default(), passphrase),
-            marks: self.markets.values().cloned().collect(),
-            snapshot_every: Duration::from_secs(self.snapshot_seconds.max(1)),
-            settings: Settings::default(),
-            health,
-        })
-    }
-}
 
 /// What a follower of masters needs besides them.
 #[derive(Clone)]
@@ -542,59 +446,9 @@ async fn attested_before(strategy: StrategyId, journal: &Journal) -> BTreeMap<St
         .collect()
 }
 
-/// Net size in an instrument and its leverage: notional at the mark price over equity, both signs, cut towards zero. None
-/// while a price or the balance that it needs is not known.
-fn state_of(view: &View, instrument: &Text, asset: &Text) -> Option<(Decimal, Wad)> {
-    let of = |position: &&Position| position.instrument == *instrument;
-    let size: Decimal = view
-        .positions
-        .iter()
-        .filter(of)
-        .map(|position| position.size)
-        .sum();
-    if size.is_zero() {
-        return Some((size, Wad(0)));
-    }
-    let equity = equity(view, asset)?;
-    if equity <= Decimal::ZERO {
-        // Owing more than they have: there is nothing to follow.
-        return Some((size, Wad(0)));
-    }
-    let leverage = size.checked_mul(mark(view, instrument)?)?.checked_div(equity)?;
-    Some((size, wad(leverage)?))
-}
-
-fn mark(view: &View, instrument: &Text) -> Option<Decimal> {
-    view.marks.get(instrument).copied().or_else(|| {
-        let position = view
-            .positions
-            .iter()
-            .find(|position| position.instrument == *instrument)?;
-        position.mark_price.or(position.entry_price)
-    })
-}
-
-/// Wallet and unrealised profit at the newest prices, where the prices are known; the venue's own figure otherwise.
-fn equity(view: &View, asset: &Text) -> Option<Decimal> {
-    let balance = view.balances.iter().find(|balance| balance.asset == *asset)?;
-    let profit: Option<Decimal> = view
-        .positions
-        .iter()
-        .map(|position| {
-            let entry = position.entry_price?;
-            let change = view.marks.get(&position.instrument)?.checked_sub(entry)?;
-            position.size.checked_mul(change)
-        })
-        .sum();
-    match profit {
-        Some(profit) => balance.wallet.checked_add(profit),
-        None => Some(balance.equity.unwrap_or(balance.wallet)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use lockstep_exchanges::model::{Balance, PositionSide};
+    use lockstep_exchanges::protocol::Endpoints;
 
     use super::*;
 
@@ -602,70 +456,6 @@ mod tests {
 
     fn decimal(text: &str) -> Decimal {
         text.parse().unwrap()
-    }
-
-    fn position(side: PositionSide, size: &str, entry: &str) -> Position {
-        Position {
-            instrument: "ETHUSDT".into(),
-            position_side: side,
-            size: decimal(size),
-            entry_price: Some(decimal(entry)),
-            mark_price: None,
-            unrealised_profit: None,
-            leverage: None,
-            margin_mode: None,
-            liquidation_price: None,
-            time_ms: 1,
-        }
-    }
-
-    fn view(wallet: &str, positions: Vec<Position>, mark: &str) -> View {
-        View {
-            certain: true,
-            balances: vec![Balance {
-                asset: "USDT".into(),
-                wallet: decimal(wallet),
-                equity: None,
-                available: None,
-                time_ms: 1,
-            }],
-            positions,
-            marks: [("ETHUSDT".into(), decimal(mark))].into(),
-            changed_ms: 1,
-            now_ms: 1,
-        }
-    }
-
-    fn leverage(view: &View) -> Option<i128> {
-        state_of(view, &"ETHUSDT".into(), &"USDT".into()).map(|(_, leverage)| leverage.0)
-    }
-
-    #[test]
-    fn leverage_is_notional_at_the_mark_over_equity_with_its_profit() {
-        let long = view("1000", vec![position(PositionSide::Net, "1", "2000")], "2500");
-        // 2500 over 1000 + 500.
-        assert_eq!(leverage(&long), Some(1_666_666_666_666_666_666));
-        let short = view("1000", vec![position(PositionSide::Net, "-0.5", "2000")], "2000");
-        assert_eq!(leverage(&short), Some(-ONE));
-        assert_eq!(leverage(&view("1000", vec![], "2000")), Some(0));
-    }
-
-    #[test]
-    fn hedge_positions_count_net() {
-        let both = vec![
-            position(PositionSide::Long, "1.5", "2000"),
-            position(PositionSide::Short, "-0.5", "2000"),
-        ];
-        assert_eq!(leverage(&view("2000", both, "2000")), Some(ONE));
-    }
-
-    #[test]
-    fn without_a_balance_nothing_is_known_and_a_ruined_master_is_followed_nowhere() {
-        let mut unknown = view("1000", vec![position(PositionSide::Net, "1", "2000")], "2000");
-        unknown.balances.clear();
-        assert_eq!(leverage(&unknown), None);
-        let ruined = view("100", vec![position(PositionSide::Net, "1", "2000")], "1000");
-        assert_eq!(leverage(&ruined), Some(0));
     }
 
     #[tokio::test(start_paused = true)]
