@@ -43,8 +43,9 @@ const RETRY: Duration = Duration::from_secs(2);
 const BEHIND: Duration = Duration::from_millis(200);
 /// However many accounts there are, their regular snapshots together ask no more often than this.
 const SPREAD: Duration = Duration::from_millis(500);
-/// The same for fills, which cost ten times as much.
-const FILLS_SPREAD: Duration = Duration::from_secs(2);
+/// The same for fills, whose request is booked with the weight of the longest answer: a tenth of what one address may ask
+/// in a minute. States must never wait for them.
+const FILLS_SPREAD: Duration = Duration::from_secs(20);
 /// How far before the last time fills are asked for, milliseconds.
 const OVERLAP_MS: u64 = 60_000;
 /// Fills remembered per account and instrument.
@@ -167,7 +168,7 @@ pub async fn follow_public_with(
     let mut follower = Follower {
         venue,
         snapshot_every: options.snapshot_every.max(SPREAD.saturating_mul(count)),
-        fills_every: options.snapshot_every.max(FILLS_SPREAD.saturating_mul(count)),
+        fills_due: Instant::now(),
         accounts,
         marks: HashMap::new(),
         connected: false,
@@ -236,12 +237,12 @@ struct Account {
     trade_ms: u64,
     /// A trade named it since the request that is under way went out.
     traded_meanwhile: bool,
-    fills_unread: bool,
+    /// Since when there are fills that were not read.
+    fills_unread: Option<Instant>,
     fills_until_ms: u64,
     seen: Seen,
     busy: bool,
     state_due: Instant,
-    fills_due: Instant,
     last: View,
 }
 
@@ -279,12 +280,11 @@ impl Account {
             changed_ms: 0,
             trade_ms: 0,
             traded_meanwhile: false,
-            fills_unread: false,
+            fills_unread: None,
             fills_until_ms: 0,
             seen: Seen::new(SEEN),
             busy: false,
             state_due: now,
-            fills_due: now,
             last: View::default(),
         }
     }
@@ -298,7 +298,7 @@ impl Account {
     fn traded(&mut self, trade: &Trade) {
         self.trade_ms = self.trade_ms.max(trade.time_ms);
         self.traded_meanwhile = true;
-        self.fills_unread = true;
+        self.fills_unread.get_or_insert_with(Instant::now);
         self.certain = false;
         self.state_due = Instant::now();
     }
@@ -317,6 +317,9 @@ impl Account {
                 .collect()
         };
         if of(&positions) != of(&self.positions) {
+            if self.state_ms > 0 {
+                self.fills_unread.get_or_insert_with(Instant::now);
+            }
             let traded = self.trade_ms > self.changed_ms && self.trade_ms <= state_ms;
             let changed_ms = if traded { self.trade_ms } else { state_ms };
             self.changed_ms = self.changed_ms.max(changed_ms);
@@ -392,7 +395,8 @@ struct Follower {
     accounts: Vec<Account>,
     marks: HashMap<Text, Decimal>,
     snapshot_every: Duration,
-    fills_every: Duration,
+    /// When fills may be read again, of whichever account.
+    fills_due: Instant,
     connected: bool,
     /// Counts interruptions: a snapshot that was asked for before one does not end it.
     generation: u64,
@@ -432,19 +436,24 @@ impl Follower {
             .accounts
             .iter()
             .filter(|account| !account.busy && account.told.is_some());
-        idle.map(|account| {
-            if account.fills_unread {
-                account.state_due.min(account.fills_due)
-            } else {
-                account.state_due
-            }
+        idle.map(|account| match account.fills_unread {
+            Some(_) => account.state_due.min(self.fills_due),
+            None => account.state_due,
         })
         .min()
     }
 
-    /// Sends what is due: one request of an account at a time, the state before the fills.
+    /// Sends what is due: one request of an account at a time, the state before the fills, and the fills of who has waited
+    /// longest for them.
     fn ask(&mut self) {
         let now = Instant::now();
+        let idle = |account: &&Account| !account.busy && account.told.is_some() && account.state_due > now;
+        let first = self
+            .accounts
+            .iter()
+            .filter(idle)
+            .filter_map(|account| account.fills_unread)
+            .min();
         for (number, account) in self.accounts.iter_mut().enumerate() {
             if account.busy || account.told.is_none() {
                 continue;
@@ -459,8 +468,10 @@ impl Follower {
                         answer: state(client).await,
                     }
                 });
-            } else if account.fills_unread && account.fills_due <= now {
-                account.fills_unread = false;
+            } else if account.fills_unread.is_some() && account.fills_unread == first && self.fills_due <= now
+            {
+                account.fills_unread = None;
+                self.fills_due = now + FILLS_SPREAD;
                 let since_ms = account.fills_until_ms;
                 self.asked.spawn(async move {
                     Asked {
@@ -496,7 +507,6 @@ impl Follower {
                 account.tell_view(&self.marks).await;
             }
             Ok(Answer::Fills { fills, asked_ms }) => {
-                account.fills_due = now + self.fills_every;
                 let since_ms = account.fills_until_ms.saturating_sub(OVERLAP_MS);
                 account.fills_until_ms = asked_ms;
                 for fill in fills {
@@ -514,8 +524,9 @@ impl Follower {
             Err(error) => {
                 tracing::warn!(venue = %self.venue, user = %account.user, %error, "an account could not be read; trying again");
                 account.state_due = now + RETRY;
-                account.fills_due = now + RETRY;
-                account.fills_unread = true;
+                if account.trade_ms > account.fills_until_ms {
+                    account.fills_unread.get_or_insert(now);
+                }
             }
         }
     }
@@ -575,7 +586,6 @@ impl Follower {
         self.generation += 1;
         for account in &mut self.accounts {
             account.certain = false;
-            account.fills_unread = true;
             account.state_due = Instant::now();
             account.tell_view(&self.marks).await;
         }

@@ -6,32 +6,32 @@
 //! ([`ForcedTrades`]). A state is only copied while it is whole: from the moment the
 //! stream is lost until a snapshot is in, nothing is attested, and after a minute of that an alarm is raised.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod account;
+mod master;
+mod watched;
+
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use lockstep_contracts::units::Wad;
-use lockstep_exchanges::credentials::Credentials;
-use lockstep_exchanges::follow::{Options, Told, View, follow};
+use lockstep_exchanges::follow::{Told, View, follow};
 use lockstep_exchanges::follow_public::{PublicAccount, PublicOptions, follow_public};
 use lockstep_exchanges::health::{Health, Limits};
-use lockstep_exchanges::model::{Cause, Decimal, Position, Text, Venue};
-use lockstep_exchanges::protocol::{Endpoints, Environment};
-use lockstep_exchanges::transport::socket::Settings;
-use lockstep_exchanges::venues::{Generation, protocol_of};
-use secrecy::{ExposeSecret as _, SecretString};
-use serde::Deserialize;
+use lockstep_exchanges::model::{Decimal, Text, Venue};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use account::state_of;
+pub use master::{ExchangeMaster, ForcedTrades};
+use watched::Watched;
+
 use super::board::{MasterBoard, ReadBy};
-use super::hand_in::{Gone, market_of, signal, wad};
+use super::hand_in::{Gone, market_of, signal};
 use crate::engine::{Command, Seen, SignalRefused};
 use crate::journal::sources::ExchangeState;
 use crate::journal::{Journal, now_ms};
@@ -51,115 +51,6 @@ const RETRY: Duration = Duration::from_secs(2);
 
 /// Room for what is told of an account.
 const ROOM: usize = 1_024;
-
-/// A master on an exchange, as it is configured.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ExchangeMaster {
-    /// Registry id of the strategy. It must have no on-chain source.
-    pub strategy: StrategyId,
-    /// Where the master trades.
-    pub venue: Venue,
-    /// Which of the venue's interfaces.
-    #[serde(default)]
-    pub generation: Generation,
-    /// Real money or the venue's test world.
-    #[serde(default)]
-    pub environment: Environment,
-    /// Addresses instead of the venue's own.
-    pub endpoints: Option<Endpoints>,
-    /// The key, for reading only. On Hyperliquid the master's address, and no secret.
-    pub key: String,
-    /// The secret. Better in a file.
-    pub secret: Option<SecretString>,
-    /// File that holds the secret.
-    pub secret_file: Option<PathBuf>,
-    /// What OKX and Bitget want besides.
-    pub passphrase: Option<SecretString>,
-    /// File that holds the passphrase.
-    pub passphrase_file: Option<PathBuf>,
-    /// Asset the account's equity is counted in; a dollar coin.
-    #[serde(default = "usdt")]
-    pub equity_asset: Text,
-    /// The strategy's markets by name, and the venue's word for each: `"ETH-USD" = "ETHUSDT"`.
-    pub markets: BTreeMap<String, Text>,
-    /// What followers do when the exchange, not the master, has closed or moved a position.
-    #[serde(default)]
-    pub forced_trades: ForcedTrades,
-    /// Seconds between snapshots that check the stream.
-    #[serde(default = "snapshot_seconds")]
-    pub snapshot_seconds: u64,
-}
-
-fn usdt() -> Text {
-    Text::const_new("USDT")
-}
-
-/// What followers do when the exchange trades for the master: liquidation, auto-deleveraging, settlement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ForcedTrades {
-    /// They follow the state as ever: out with the master. A position that its master has lost is managed by nobody.
-    #[default]
-    Follow,
-    /// Only what the master meant is copied: in that market nothing is attested until the master trades in it again.
-    /// Followers keep what they hold; their own stops and bounds go on.
-    Hold,
-}
-
-const fn snapshot_seconds() -> u64 {
-    30
-}
-
-fn read(given: Option<&SecretString>, file: Option<&PathBuf>, what: &str) -> anyhow::Result<Option<String>> {
-    match (given, file) {
-        (Some(secret), _) => Ok(Some(secret.expose_secret().to_owned())),
-        (None, Some(path)) => {
-            let text =
-                std::fs::read_to_string(path).with_context(|| format!("{what} file {}", path.display()))?;
-            Ok(Some(text.trim().to_owned()))
-        }
-        (None, None) => Ok(None),
-    }
-}
-
-impl ExchangeMaster {
-    /// Where the venue is reached.
-    #[must_use]
-    pub fn endpoints(&self) -> Endpoints {
-        let of_venue = || protocol_of(self.venue, self.generation).endpoints(self.environment);
-        self.endpoints.clone().unwrap_or_else(of_venue)
-    }
-
-    /// What the exchange's client needs.
-    ///
-    /// # Errors
-    /// When the secret is missing or its file cannot be read.
-    pub fn options(&self, health: Health) -> anyhow::Result<Options> {
-        let protocol = protocol_of(self.venue, self.generation);
-        let secret = read(self.secret.as_ref(), self.secret_file.as_ref(), "secret")?;
-        anyhow::ensure!(
-            secret.is_some() || self.venue == Venue::Hyperliquid,
-            "exchange master of strategy {}: {} wants a secret: set `secret_file`",
-            self.strategy,
-            self.venue
-        );
-        let passphrase = read(
-            self.passphrase.as_ref(),
-            self.passphrase_file.as_ref(),
-            "passphrase",
-        )?;
-        Ok(Options {
-            endpoints: self.endpoints(),
-            protocol: Arc::from(protocol),
-            credentials: Credentials::new(self.key.clone(), secret.unwrap_or_default(), passphrase),
-            marks: self.markets.values().cloned().collect(),
-            snapshot_every: Duration::from_secs(self.snapshot_seconds.max(1)),
-            settings: Settings::default(),
-            health,
-        })
-    }
-}
 
 /// What a follower of masters needs besides them.
 #[derive(Clone)]
@@ -324,13 +215,7 @@ struct Attested {
 /// Turns views into signals.
 async fn attest(followed: &Followed, mut told: mpsc::Receiver<Told>, context: &Context) {
     let master = &followed.master;
-    let mut watched = Watched {
-        followed,
-        view: View::default(),
-        uncertain_since: Instant::now(),
-        alarmed: false,
-        held: BTreeSet::new(),
-    };
+    let mut watched = Watched::new(followed);
     let mut attested = attested_before(master.strategy, &context.journal).await;
     let mut ticks = tokio::time::interval(RETRY);
     loop {
@@ -360,87 +245,6 @@ async fn attest(followed: &Followed, mut told: mpsc::Receiver<Told>, context: &C
     }
 }
 
-/// What was heard of a master.
-struct Watched<'a> {
-    followed: &'a Followed,
-    view: View,
-    uncertain_since: Instant,
-    alarmed: bool,
-    /// Instruments in which the exchange traded last, not the master, where that is not followed.
-    held: BTreeSet<Text>,
-}
-
-impl Watched<'_> {
-    /// Breaks when the master is not followed any more.
-    fn hear(&mut self, message: Told) -> ControlFlow<()> {
-        let Followed { master, board } = self.followed;
-        match message {
-            Told::View(new) => {
-                if self.view.certain && !new.certain {
-                    self.uncertain_since = Instant::now();
-                }
-                self.view = *new;
-                board.set_certain(self.view.certain);
-            }
-            Told::Fill { fill, repaired } => {
-                self.traded(&fill.instrument, fill.cause);
-                metrics::counter!("keeper_exchange_fills_total", "venue" => master.venue.name(),
-                    "repaired" => if repaired { "true" } else { "false" })
-                .increment(1);
-            }
-            Told::Forced {
-                instrument,
-                order_id,
-                cause,
-            } => {
-                warn!(strategy = master.strategy, %order_id, "what was taken for the master's trade was not");
-                self.traded(&instrument, cause);
-            }
-            Told::Disagreement(_) => {
-                metrics::counter!("keeper_exchange_disagreements_total", "venue" => master.venue.name())
-                    .increment(1);
-            }
-            Told::Ended(why) => {
-                error!(strategy = master.strategy, venue = %master.venue, why, "the master is not followed any more");
-                board.ended();
-                return ControlFlow::Break(());
-            }
-        }
-        ControlFlow::Continue(())
-    }
-
-    /// Takes note of who traded in an instrument last.
-    fn traded(&mut self, instrument: &Text, cause: Cause) {
-        let ExchangeMaster {
-            strategy,
-            forced_trades,
-            ..
-        } = self.followed.master;
-        if cause == Cause::User {
-            if self.held.remove(instrument) {
-                info!(strategy, %instrument, "the master trades again: the state is followed again");
-            }
-            return;
-        }
-        warn!(strategy, %instrument, ?cause, "the exchange traded for the master, who did not wish it");
-        if forced_trades == ForcedTrades::Hold && self.held.insert(instrument.clone()) {
-            error!(strategy, %instrument, "followers keep their position until the master trades in it again");
-        }
-    }
-
-    /// Whether the state may be attested; an alarm when it has not been known for too long.
-    fn is_certain(&mut self) -> bool {
-        let master = &self.followed.master;
-        if self.view.certain {
-            self.alarmed = false;
-        } else if !self.alarmed && self.uncertain_since.elapsed() > ALARM {
-            self.alarmed = true;
-            error!(strategy = master.strategy, venue = %master.venue, "the master's account has not been known for a minute: followers stay where they are");
-        }
-        self.view.certain
-    }
-}
-
 /// Hands in every market whose state is news. Breaks when nobody takes anything any more.
 async fn hand_in_news(
     master: &ExchangeMaster,
@@ -448,9 +252,9 @@ async fn hand_in_news(
     attested: &mut BTreeMap<String, Attested>,
     context: &Context,
 ) -> ControlFlow<()> {
-    let view = &watched.view;
+    let view = watched.view();
     for (market, instrument) in &master.markets {
-        if watched.held.contains(instrument) {
+        if watched.is_held(instrument) {
             continue;
         }
         let Some((size, leverage)) = state_of(view, instrument, &master.equity_asset) else {
@@ -589,59 +393,9 @@ async fn attested_before(strategy: StrategyId, journal: &Journal) -> BTreeMap<St
         .collect()
 }
 
-/// Net size in an instrument and its leverage: notional at the mark price over equity, both signs, cut towards zero. None
-/// while a price or the balance that it needs is not known.
-fn state_of(view: &View, instrument: &Text, asset: &Text) -> Option<(Decimal, Wad)> {
-    let of = |position: &&Position| position.instrument == *instrument;
-    let size: Decimal = view
-        .positions
-        .iter()
-        .filter(of)
-        .map(|position| position.size)
-        .sum();
-    if size.is_zero() {
-        return Some((size, Wad(0)));
-    }
-    let equity = equity(view, asset)?;
-    if equity <= Decimal::ZERO {
-        // Owing more than they have: there is nothing to follow.
-        return Some((size, Wad(0)));
-    }
-    let leverage = size.checked_mul(mark(view, instrument)?)?.checked_div(equity)?;
-    Some((size, wad(leverage)?))
-}
-
-fn mark(view: &View, instrument: &Text) -> Option<Decimal> {
-    view.marks.get(instrument).copied().or_else(|| {
-        let position = view
-            .positions
-            .iter()
-            .find(|position| position.instrument == *instrument)?;
-        position.mark_price.or(position.entry_price)
-    })
-}
-
-/// Wallet and unrealised profit at the newest prices, where the prices are known; the venue's own figure otherwise.
-fn equity(view: &View, asset: &Text) -> Option<Decimal> {
-    let balance = view.balances.iter().find(|balance| balance.asset == *asset)?;
-    let profit: Option<Decimal> = view
-        .positions
-        .iter()
-        .map(|position| {
-            let entry = position.entry_price?;
-            let change = view.marks.get(&position.instrument)?.checked_sub(entry)?;
-            position.size.checked_mul(change)
-        })
-        .sum();
-    match profit {
-        Some(profit) => balance.wallet.checked_add(profit),
-        None => Some(balance.equity.unwrap_or(balance.wallet)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use lockstep_exchanges::model::{Balance, PositionSide};
+    use lockstep_exchanges::protocol::Endpoints;
 
     use super::*;
 
@@ -649,71 +403,6 @@ mod tests {
 
     fn decimal(text: &str) -> Decimal {
         text.parse().unwrap()
-    }
-
-    fn position(side: PositionSide, size: &str, entry: &str) -> Position {
-        Position {
-            instrument: "ETHUSDT".into(),
-            position_side: side,
-            size: decimal(size),
-            entry_price: Some(decimal(entry)),
-            mark_price: None,
-            unrealised_profit: None,
-            leverage: None,
-            margin_mode: None,
-            liquidation_price: None,
-            time_ms: 1,
-        }
-    }
-
-    fn view(wallet: &str, positions: Vec<Position>, mark: &str) -> View {
-        View {
-            certain: true,
-            balances: vec![Balance {
-                asset: "USDT".into(),
-                wallet: decimal(wallet),
-                equity: None,
-                available: None,
-                time_ms: 1,
-            }],
-            positions,
-            orders: Vec::new(),
-            marks: [("ETHUSDT".into(), decimal(mark))].into(),
-            changed_ms: 1,
-            now_ms: 1,
-        }
-    }
-
-    fn leverage(view: &View) -> Option<i128> {
-        state_of(view, &"ETHUSDT".into(), &"USDT".into()).map(|(_, leverage)| leverage.0)
-    }
-
-    #[test]
-    fn leverage_is_notional_at_the_mark_over_equity_with_its_profit() {
-        let long = view("1000", vec![position(PositionSide::Net, "1", "2000")], "2500");
-        // 2500 over 1000 + 500.
-        assert_eq!(leverage(&long), Some(1_666_666_666_666_666_666));
-        let short = view("1000", vec![position(PositionSide::Net, "-0.5", "2000")], "2000");
-        assert_eq!(leverage(&short), Some(-ONE));
-        assert_eq!(leverage(&view("1000", vec![], "2000")), Some(0));
-    }
-
-    #[test]
-    fn hedge_positions_count_net() {
-        let both = vec![
-            position(PositionSide::Long, "1.5", "2000"),
-            position(PositionSide::Short, "-0.5", "2000"),
-        ];
-        assert_eq!(leverage(&view("2000", both, "2000")), Some(ONE));
-    }
-
-    #[test]
-    fn without_a_balance_nothing_is_known_and_a_ruined_master_is_followed_nowhere() {
-        let mut unknown = view("1000", vec![position(PositionSide::Net, "1", "2000")], "2000");
-        unknown.balances.clear();
-        assert_eq!(leverage(&unknown), None);
-        let ruined = view("100", vec![position(PositionSide::Net, "1", "2000")], "1000");
-        assert_eq!(leverage(&ruined), Some(0));
     }
 
     #[tokio::test(start_paused = true)]
@@ -754,36 +443,6 @@ mod tests {
             "markets": { "ETH-USD": "ETH" },
         }))
         .unwrap()
-    }
-
-    /// What is held back after these trades.
-    fn held(policy: ForcedTrades, causes: &[Cause]) -> usize {
-        let master = ExchangeMaster {
-            forced_trades: policy,
-            ..master(1, "okx", "http://here")
-        };
-        let groups = arrange(vec![master], 1);
-        let mut watched = Watched {
-            followed: &groups[0].all()[0],
-            view: View::default(),
-            uncertain_since: Instant::now(),
-            alarmed: false,
-            held: BTreeSet::new(),
-        };
-        for cause in causes {
-            watched.traded(&"ETH".into(), *cause);
-        }
-        watched.held.len()
-    }
-
-    #[tokio::test]
-    async fn what_the_exchange_forced_is_followed_or_held_until_the_master_trades_again() {
-        use Cause::{AutoDeleveraging, Liquidation, Settlement, User};
-        for forced in [Liquidation, AutoDeleveraging, Settlement] {
-            assert_eq!(held(ForcedTrades::Follow, &[User, forced]), 0);
-            assert_eq!(held(ForcedTrades::Hold, &[User, forced]), 1);
-            assert_eq!(held(ForcedTrades::Hold, &[forced, forced, User]), 0);
-        }
     }
 
     fn read_by(groups: &[Group]) -> Vec<(StrategyId, ReadBy)> {

@@ -54,6 +54,8 @@ impl<'a> Master<'a> {
         let endpoints = protocol(self.venue)
             .endpoints(Environment::Main)
             .moved_to(&self.exchange.url());
+        // Two seconds would use up what an address may ask Hyperliquid in a minute.
+        let snapshot_seconds = if self.venue == Venue::Hyperliquid { 20 } else { 2 };
         let secrets = if self.venue == Venue::Hyperliquid {
             String::new()
         } else {
@@ -64,7 +66,7 @@ impl<'a> Master<'a> {
         };
         Ok(format!(
             "[[exchange_masters]]\nstrategy = {}\nvenue = \"{}\"\nkey = {:?}\n{secrets}\
-             equity_asset = \"{asset}\"\nsnapshot_seconds = 2\n\
+             equity_asset = \"{asset}\"\nsnapshot_seconds = {snapshot_seconds}\n\
              [exchange_masters.endpoints]\nrest = {:?}\npublic_socket = {:?}\nmarket_socket = {:?}\n\
              private_socket = {:?}\n\
              [exchange_masters.markets]\n\"ETH-USD\" = \"{instrument}\"\n",

@@ -179,6 +179,11 @@ impl Choice {
                 }
             }
             Heard::Quote(venue, quote) => {
+                for (health, standing) in &mut self.venues {
+                    if standing.venue == venue {
+                        standing.figures = health.figures();
+                    }
+                }
                 if self.quotes.update(venue, &self.symbol, quote) {
                     self.failover.data(venue, quote.received_at);
                 } else {

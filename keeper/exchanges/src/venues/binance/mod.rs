@@ -88,15 +88,15 @@ impl Protocol for Binance {
     }
 
     /// The venue pings every three minutes (its options pages say five) and wants a pong within ten.
-    fn lists_fills_by_instrument(&self) -> bool {
-        true
-    }
-
     fn heartbeat(&self) -> Heartbeat {
         Heartbeat::Server
     }
 
     fn listen_key_renewal(&self) -> Option<Duration> {
         Some(connections::LISTEN_KEY_RENEWAL)
+    }
+
+    fn lists_fills_by_instrument(&self) -> bool {
+        true
     }
 }

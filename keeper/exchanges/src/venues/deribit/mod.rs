@@ -91,11 +91,11 @@ impl Protocol for Deribit {
     }
 
     /// The venue asks (`test_request`), after `public/set_heartbeat`, which is the first thing said on a socket.
-    fn lists_fills_by_instrument(&self) -> bool {
-        true
-    }
-
     fn heartbeat(&self) -> Heartbeat {
         Heartbeat::Server
+    }
+
+    fn lists_fills_by_instrument(&self) -> bool {
+        true
     }
 }

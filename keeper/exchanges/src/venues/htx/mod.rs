@@ -103,11 +103,11 @@ impl Protocol for Htx {
     }
 
     /// The venue asks about every five seconds and closes after three questions without an answer.
-    fn lists_fills_by_instrument(&self) -> bool {
-        self.0 == Generation::Legacy
-    }
-
     fn heartbeat(&self) -> Heartbeat {
         Heartbeat::Server
+    }
+
+    fn lists_fills_by_instrument(&self) -> bool {
+        self.0 == Generation::Legacy
     }
 }
