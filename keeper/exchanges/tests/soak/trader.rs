@@ -244,9 +244,12 @@ impl Trader {
     /// Asks until it is known what became of an order.
     async fn clear_up(self: Arc<Self>, intent: Intent) {
         while !self.stop.is_cancelled() {
+            // A venue that refuses to tell is asked again, but not without a pause.
+            tokio::time::sleep(Duration::from_millis(200)).await;
             match self.client.resolve(&intent, Duration::from_secs(10)).await {
-                Ok(Resolution::Open) | Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
+                Ok(Resolution::Open) => {}
                 Ok(_) => return,
+                Err(error) => tracing::warn!(venue = %self.venue, %error, "an order cannot be asked for"),
             }
         }
     }
