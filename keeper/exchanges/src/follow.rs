@@ -348,9 +348,9 @@ impl Follower {
             }
             // While a socket is away its return brings a snapshot: one taken before that would only cost its weight.
             if self.stream_stands()
-                && changes
-                    .iter()
-                    .any(|change| matches!(change, Change::Uncertain | Change::Recheck | Change::OrderGone(_)))
+                && changes.iter().any(|change| {
+                    matches!(change, Change::Uncertain | Change::Recheck | Change::OrderGone(_))
+                })
             {
                 next_snapshot = Some(Instant::now());
             }
@@ -390,7 +390,13 @@ impl Follower {
         let ordered = self.state.orders().map(|order| &order.instrument);
         let since = FillsSince {
             start_ms: Some(since_ms),
-            instruments: self.instruments.iter().chain(held).chain(ordered).cloned().collect(),
+            instruments: self
+                .instruments
+                .iter()
+                .chain(held)
+                .chain(ordered)
+                .cloned()
+                .collect(),
         };
         let mut snapshot = snapshot::take(&self.client, &since).await?;
         // What happened before we began is nobody's business.

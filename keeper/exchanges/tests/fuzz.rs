@@ -175,7 +175,10 @@ fn a_frame_that_is_too_long_is_refused() {
                 let refused = protocol
                     .decode(&long(MAXIMUM_FRAME + 1), scope, &instruments, &mut events)
                     .unwrap_err();
-                assert!(matches!(refused, DecodeError::TooLarge { .. }), "{venue}: {refused}");
+                assert!(
+                    matches!(refused, DecodeError::TooLarge { .. }),
+                    "{venue}: {refused}"
+                );
                 assert!(events.is_empty());
                 let read = protocol.decode(&long(MAXIMUM_FRAME), scope, &instruments, &mut events);
                 assert!(!matches!(read, Err(DecodeError::TooLarge { .. })), "{venue}");

@@ -426,10 +426,7 @@ async fn answer(inner: &Arc<Inner>, request: &Incoming) -> HttpResponse {
         let now_ms = system_ms();
         let reset_ms = used.iter().map(|used| used.reset_ms).max().unwrap_or(now_ms);
         let seconds = reset_ms.saturating_sub(now_ms).div_ceil(1_000);
-        return http(
-            inner.too_many(seconds, false),
-            inner.wire.limit_headers(&used),
-        );
+        return http(inner.too_many(seconds, false), inner.wire.limit_headers(&used));
     }
     let response = inner.act(|engine| inner.wire.rest(request, engine));
     match fate {

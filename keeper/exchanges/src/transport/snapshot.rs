@@ -48,8 +48,16 @@ pub async fn take(client: &Client, fills: &FillsSince) -> Result<Snapshot, ReadE
         other => return Err(unexpected(&other)),
     }
     let instruments: Vec<Option<Text>> = if client.lists_fills_by_instrument() {
-        let positions = snapshot.positions.iter().flatten().map(|position| &position.instrument);
-        let orders = snapshot.open_orders.iter().flatten().map(|order| &order.instrument);
+        let positions = snapshot
+            .positions
+            .iter()
+            .flatten()
+            .map(|position| &position.instrument);
+        let orders = snapshot
+            .open_orders
+            .iter()
+            .flatten()
+            .map(|order| &order.instrument);
         let all: BTreeSet<&Text> = fills.instruments.iter().chain(positions).chain(orders).collect();
         all.into_iter().cloned().map(Some).collect()
     } else {

@@ -228,23 +228,49 @@ mod tests {
         let row = json!({ "billId": "7", "ordId": "8" });
         let full = response(&json!({ "data": rows(100, &row) }));
         let orders = Operation::OpenOrders(Maybe::default());
-        assert_eq!(asked(okx(&fills(), &request(), &full), "after").as_deref(), Some("7"));
-        assert_eq!(asked(okx(&orders, &request(), &full), "after").as_deref(), Some("8"));
-        assert_eq!(okx(&fills(), &request(), &response(&json!({ "data": rows(99, &row) }))), None);
+        assert_eq!(
+            asked(okx(&fills(), &request(), &full), "after").as_deref(),
+            Some("7")
+        );
+        assert_eq!(
+            asked(okx(&orders, &request(), &full), "after").as_deref(),
+            Some("8")
+        );
+        assert_eq!(
+            okx(
+                &fills(),
+                &request(),
+                &response(&json!({ "data": rows(99, &row) }))
+            ),
+            None
+        );
 
         let full = response(&json!({ "data": { "fillList": rows(100, &row), "endId": "9" } }));
-        assert_eq!(asked(bitget(&fills(), &request(), &full), "idLessThan").as_deref(), Some("9"));
+        assert_eq!(
+            asked(bitget(&fills(), &request(), &full), "idLessThan").as_deref(),
+            Some("9")
+        );
         let page = |cursor| response(&json!({ "result": { "list": [1], "nextPageCursor": cursor } }));
-        assert_eq!(asked(bybit(&fills(), &request(), &page("2")), "cursor").as_deref(), Some("2"));
+        assert_eq!(
+            asked(bybit(&fills(), &request(), &page("2")), "cursor").as_deref(),
+            Some("2")
+        );
         assert_eq!(bybit(&fills(), &request(), &page("")), None);
 
-        let page = |more| response(&json!({ "result": { "trades": [{ "timestamp": 6 }, { "timestamp": 5 }], "has_more": more } }));
+        let page = |more| {
+            response(
+                &json!({ "result": { "trades": [{ "timestamp": 6 }, { "timestamp": 5 }], "has_more": more } }),
+            )
+        };
         let next = deribit(&fills(), &request(), &page(true));
         assert_eq!(asked(next, "end_timestamp").as_deref(), Some("5"));
         assert_eq!(deribit(&fills(), &request(), &page(false)), None);
 
         let full = response(&json!({ "data": rows(100, &json!({ "created_time": "4" })) }));
-        assert_eq!(asked(htx(&fills(), &request(), &full), "end_time").as_deref(), Some("4"));
+        assert_eq!(
+            asked(htx(&fills(), &request(), &full), "end_time").as_deref(),
+            Some("4")
+        );
         let full = response(&json!({ "data": rows(50, &json!({ "create_date": 3 })) }));
         let next = htx_legacy(&fills(), &request(), &full).unwrap();
         assert_eq!(next.body, r#"{"end_time":3,"startTime":1}"#);
@@ -254,7 +280,10 @@ mod tests {
         assert_eq!(htx_legacy(&orders, &request(), &page(2)), None);
 
         let full = response(&rows(500, &json!({ "time": 9 })));
-        assert_eq!(asked(binance(&fills(), &request(), &full), "startTime").as_deref(), Some("9"));
+        assert_eq!(
+            asked(binance(&fills(), &request(), &full), "startTime").as_deref(),
+            Some("9")
+        );
         let full = response(&rows(2_000, &json!({ "time": 9 })));
         let next = hyperliquid(&fills(), &request(), &full).unwrap();
         assert_eq!(next.body, r#"{"startTime":9}"#);

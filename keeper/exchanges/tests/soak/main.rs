@@ -24,16 +24,13 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use leaks::Held;
 use simulator::{BAN, FAULTS, fault};
-use trader::{Fate, Trader, Turn};
+use trader::{Trader, Turn};
 
 /// How long it may take until our state is the venue's once nothing happens any more: a half-open socket is noticed within
 /// the venue's heartbeat of 30 s at most, a venue that wants a pause after a ban gets it.
 const QUIET: Duration = Duration::from_secs(150);
 /// How often a venue bans us.
 const BANS: Duration = Duration::from_secs(600);
-/// From this length on, seconds, a run waits until the end of every order is known: a venue that has lost an order proves it
-/// only after the order's validity.
-const SETTLES: u64 = 120;
 
 fn seconds() -> u64 {
     if let Some(seconds) = std::env::var("LOCKSTEP_SOAK_SECONDS")
@@ -84,7 +81,7 @@ fn harm(trader: Arc<Trader>, turn: Turn, count: Arc<AtomicUsize>, seed: u64) -> 
 }
 
 /// Makes all quiet, and waits until what we know is what the venues know.
-async fn look(traders: &[Arc<Trader>], turn: &Turn, settles: bool) {
+async fn look(traders: &[Arc<Trader>], turn: &Turn) {
     let _turn = turn.write().await;
     let deadline = Instant::now() + QUIET;
     for trader in traders {
@@ -94,10 +91,8 @@ async fn look(traders: &[Arc<Trader>], turn: &Turn, settles: bool) {
         loop {
             let truth = trader.simulator.truth(&trader.key).await;
             let drift = trader.drift(&truth);
-            let open = trader.book.fates().values().filter(|fate| **fate == Fate::Open).count();
-            // Deribit and Hyperliquid set no end to an order's validity: one that is not there may still come.
-            let endless = matches!(trader.venue, Venue::Deribit | Venue::Hyperliquid);
-            if drift.is_empty() && (open == 0 || endless || !settles) {
+            let overdue = trader.overdue();
+            if drift.is_empty() && overdue.is_empty() {
                 let wrong = trader.wrong_orders(&truth);
                 assert!(wrong.is_empty(), "{}", wrong.join("\n"));
                 let took = (deadline - QUIET).elapsed().as_secs();
@@ -108,7 +103,7 @@ async fn look(traders: &[Arc<Trader>], turn: &Turn, settles: bool) {
             }
             assert!(
                 Instant::now() < deadline,
-                "{}: {open} orders are open, and we differ:\n{drift}",
+                "{}: it is not known what became of {overdue:?}, and we differ:\n{drift}",
                 trader.venue
             );
             sleep(Duration::from_millis(200)).await;
@@ -148,9 +143,14 @@ async fn after_faults_of_every_kind_nothing_has_drifted_doubled_or_leaked() {
                 task.await.unwrap();
             }
         }
-        look(&traders, &turn, seconds >= SETTLES).await;
-        let held = Held::now();
-        println!("{:>5} s  {held:?}  {} faults", started.elapsed().as_secs(), faults.load(Ordering::Relaxed));
+        look(&traders, &turn).await;
+        let open: usize = traders.iter().map(|trader| trader.asking()).sum();
+        let held = Held::now(open);
+        println!(
+            "{:>5} s  {held:?}  {} faults",
+            started.elapsed().as_secs(),
+            faults.load(Ordering::Relaxed)
+        );
         match (warm, held) {
             (Some(before), Some(now)) => now.assert_not_more_than(before),
             (None, Some(now)) => warm = Some(now),
@@ -170,8 +170,15 @@ async fn after_faults_of_every_kind_nothing_has_drifted_doubled_or_leaked() {
             let heard = trader.heard.lock().unwrap();
             (heard.fills.len(), heard.disagreements)
         };
-        println!("{:<12} {done:?}, {fills} fills, {disagreements} disagreements", trader.venue.name());
-        assert!(done.taken > 0 && fills > 0, "{} did not trade: {done:?}", trader.venue);
+        println!(
+            "{:<12} {done:?}, {fills} fills, {disagreements} disagreements",
+            trader.venue.name()
+        );
+        assert!(
+            done.taken > 0 && fills > 0,
+            "{} did not trade: {done:?}",
+            trader.venue
+        );
         trader.stop().await;
     }
 }

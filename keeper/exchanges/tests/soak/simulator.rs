@@ -83,7 +83,11 @@ pub const BAN: usize = 7;
 
 /// A fault of each kind.
 pub fn fault(kind: usize, random: &mut Random) -> Fault {
-    let scope = if random.up_to(3) == 0 { Scope::Public } else { Scope::Private };
+    let scope = if random.up_to(3) == 0 {
+        Scope::Public
+    } else {
+        Scope::Private
+    };
     let count = u32::try_from(1 + random.up_to(4)).unwrap();
     let milliseconds = 500 + random.up_to(4_000);
     match kind % FAULTS {

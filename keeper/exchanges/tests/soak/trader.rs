@@ -1,8 +1,9 @@
 //! One account at one venue: it is followed, and it trades through the production client, each order with an id of its own.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use lockstep_exchanges::credentials::Credentials;
@@ -36,6 +37,11 @@ use crate::support::{Heard, differences, endpoints, size_worth};
 
 /// Longest wait for a reply: a reply that is withheld must not hold up the whole run.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long after the end of its validity the fate of an order may be unknown: the venue's lag, and the pauses between
+/// questions.
+const OVERDUE_MS: u64 = 45_000;
+/// How long an order is asked for at a venue that sets no end to its validity.
+const ASKING: Duration = Duration::from_secs(60);
 /// A position beyond this much of the quote asset is made smaller.
 const LARGEST: u64 = 60_000;
 
@@ -69,7 +75,10 @@ impl Book {
 impl Ledger for Book {
     async fn write(&self, intents: &[Intent]) -> Result<Written, LedgerError> {
         let (mut open, mut fates) = (self.open.lock().unwrap(), self.fates.lock().unwrap());
-        if intents.iter().any(|intent| fates.contains_key(&intent.client_order_id)) {
+        if intents
+            .iter()
+            .any(|intent| fates.contains_key(&intent.client_order_id))
+        {
             return Ok(Written::Before);
         }
         for intent in intents {
@@ -115,6 +124,7 @@ pub struct Trader {
     listing: Vec<Instrument>,
     client: Client,
     sequence: Mutex<u64>,
+    asking: AtomicUsize,
     following: Mutex<Option<JoinHandle<()>>>,
     stop: CancellationToken,
 }
@@ -168,6 +178,7 @@ impl Trader {
             listing,
             client,
             sequence: Mutex::default(),
+            asking: AtomicUsize::new(0),
             following: Mutex::new(Some(following)),
             stop,
         })
@@ -196,11 +207,18 @@ impl Trader {
         match random.up_to(9) {
             0..=6 => self.order(random).await,
             7 | 8 => {
-                let open = self.heard.lock().unwrap().view.orders.first().map(|order| OrderRef {
-                    instrument: order.instrument.clone(),
-                    order_id: Some(order.order_id.clone()),
-                    client_order_id: None,
-                });
+                let open = self
+                    .heard
+                    .lock()
+                    .unwrap()
+                    .view
+                    .orders
+                    .first()
+                    .map(|order| OrderRef {
+                        instrument: order.instrument.clone(),
+                        order_id: Some(order.order_id.clone()),
+                        client_order_id: None,
+                    });
                 if let Some(open) = open {
                     let _ = self.client.act(&Operation::CancelOrder(open)).await;
                     self.done.lock().unwrap().cancels += 1;
@@ -208,7 +226,10 @@ impl Trader {
             }
             _ => {
                 let instrument = Some(self.any_instrument(random).instrument.clone());
-                let _ = self.client.act(&Operation::CancelAllOrders(Maybe { instrument })).await;
+                let _ = self
+                    .client
+                    .act(&Operation::CancelAllOrders(Maybe { instrument }))
+                    .await;
                 self.done.lock().unwrap().cancels += 1;
             }
         }
@@ -241,17 +262,35 @@ impl Trader {
         }
     }
 
-    /// Asks until it is known what became of an order.
+    /// Asks until it is known what became of an order; for a time, where the venue may take it without end.
     async fn clear_up(self: Arc<Self>, intent: Intent) {
-        while !self.stop.is_cancelled() {
+        self.asking.fetch_add(1, Ordering::Relaxed);
+        let started = Instant::now();
+        while !self.stop.is_cancelled() && (intent.valid_until_ms.is_some() || started.elapsed() < ASKING) {
             // A venue that refuses to tell is asked again, but not without a pause.
             tokio::time::sleep(Duration::from_millis(200)).await;
             match self.client.resolve(&intent, Duration::from_secs(10)).await {
                 Ok(Resolution::Open) => {}
-                Ok(_) => return,
+                Ok(_) => break,
                 Err(error) => tracing::warn!(venue = %self.venue, %error, "an order cannot be asked for"),
             }
         }
+        self.asking.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Tasks that ask what became of an order.
+    pub fn asking(&self) -> usize {
+        self.asking.load(Ordering::Relaxed)
+    }
+
+    /// Orders whose fate should be known by now.
+    pub fn overdue(&self) -> Vec<Text> {
+        let now_ms = self.client.clock().now_ms();
+        let open = self.book.open.lock().unwrap();
+        open.values()
+            .filter(|intent| intent.valid_until_ms.is_some_and(|end| now_ms > end + OVERDUE_MS))
+            .map(|intent| intent.client_order_id.clone())
+            .collect()
     }
 
     fn next_order(&self, random: &mut Random) -> NewOrder {
@@ -268,7 +307,11 @@ impl Trader {
             .map(|position| position.size)
             .sum();
         let side = if (held * price).abs() > Decimal::from(LARGEST) {
-            if held.is_sign_positive() { Side::Sell } else { Side::Buy }
+            if held.is_sign_positive() {
+                Side::Sell
+            } else {
+                Side::Buy
+            }
         } else if random.up_to(1) == 0 {
             Side::Buy
         } else {
@@ -293,7 +336,11 @@ impl Trader {
             instrument: instrument.instrument.clone(),
             side,
             size: size_worth(instrument, price, 200 + random.up_to(5_000)),
-            order_kind: if limit { OrderKind::Limit } else { OrderKind::Market },
+            order_kind: if limit {
+                OrderKind::Limit
+            } else {
+                OrderKind::Market
+            },
             price: (limit || self.venue == Venue::Hyperliquid).then(|| on_tick(instrument, wanted)),
             time_in_force: None,
             reduce_only: false,
@@ -314,13 +361,23 @@ impl Trader {
 
     /// What of our state is not what the venue knows.
     pub fn drift(&self, truth: &Truth) -> String {
-        differences(self.venue, Generation::Current, truth, 0, &self.heard.lock().unwrap())
+        differences(
+            self.venue,
+            Generation::Current,
+            truth,
+            0,
+            &self.heard.lock().unwrap(),
+        )
     }
 
     /// What is wrong with the orders the venue has: one that came twice, one nobody sent, one that is missing.
     pub fn wrong_orders(&self, truth: &Truth) -> Vec<String> {
         let mut counted: HashMap<&Text, u32> = HashMap::new();
-        for id in truth.orders.iter().filter_map(|order| order.client_order_id.as_ref()) {
+        for id in truth
+            .orders
+            .iter()
+            .filter_map(|order| order.client_order_id.as_ref())
+        {
             *counted.entry(id).or_default() += 1;
         }
         let fates = self.book.fates();
@@ -337,7 +394,10 @@ impl Trader {
                 Fate::Open => count <= 1,
             };
             if !right {
-                wrong.push(format!("{}: order {id} is {fate:?} and at the venue {count} times", self.venue));
+                wrong.push(format!(
+                    "{}: order {id} is {fate:?} and at the venue {count} times",
+                    self.venue
+                ));
             }
         }
         wrong
@@ -373,7 +433,10 @@ fn follow(
         protocol,
         endpoints,
         credentials,
-        marks: listing.iter().map(|instrument| instrument.instrument.clone()).collect(),
+        marks: listing
+            .iter()
+            .map(|instrument| instrument.instrument.clone())
+            .collect(),
         snapshot_every: Duration::from_secs(5),
         settings: Settings {
             heartbeat_timeout: Duration::from_secs(3),

@@ -70,7 +70,12 @@ fn told_cause(generation: Generation, venue: Venue, cause: Cause) -> &'static st
 type Compared<T> = BTreeMap<String, T>;
 
 /// What is in one and not the other, one line each.
-fn compare<T: PartialEq + std::fmt::Debug>(what: &str, ours: &Compared<T>, theirs: &Compared<T>, out: &mut String) {
+fn compare<T: PartialEq + std::fmt::Debug>(
+    what: &str,
+    ours: &Compared<T>,
+    theirs: &Compared<T>,
+    out: &mut String,
+) {
     for (name, value) in theirs {
         match ours.get(name) {
             Some(same) if same == value => {}
@@ -84,7 +89,13 @@ fn compare<T: PartialEq + std::fmt::Debug>(what: &str, ours: &Compared<T>, their
 
 /// What is known of an account and what the venue knows, where they are not the same, one line each. Of the venue's fills
 /// the first `before` are from before anybody followed.
-pub fn differences(venue: Venue, generation: Generation, truth: &Truth, before: usize, heard: &Heard) -> String {
+pub fn differences(
+    venue: Venue,
+    generation: Generation,
+    truth: &Truth,
+    before: usize,
+    heard: &Heard,
+) -> String {
     let mut out = String::new();
     if let Some(why) = &heard.ended {
         writeln!(out, "  not followed any more: {why}").unwrap();
@@ -131,7 +142,10 @@ pub fn differences(venue: Venue, generation: Generation, truth: &Truth, before: 
     // Hyperliquid tells what the account is worth with its positions, to six places each.
     let places = if venue == Venue::Hyperliquid { 4 } else { 6 };
     let wallet = |balance: &Balance| {
-        (balance.asset.to_string(), balance.wallet.round_dp(places).normalize())
+        (
+            balance.asset.to_string(),
+            balance.wallet.round_dp(places).normalize(),
+        )
     };
     compare(
         "wallet",
@@ -147,7 +161,11 @@ pub fn differences(venue: Venue, generation: Generation, truth: &Truth, before: 
         &mut out,
     );
     // Wires print trade ids of their own, so fills are counted by what they say, and told apart by our ids.
-    let ids: BTreeSet<_> = heard.fills.iter().map(|fill| (&fill.instrument, &fill.trade_id)).collect();
+    let ids: BTreeSet<_> = heard
+        .fills
+        .iter()
+        .map(|fill| (&fill.instrument, &fill.trade_id))
+        .collect();
     if ids.len() != heard.fills.len() {
         writeln!(out, "  {} fills were told twice", heard.fills.len() - ids.len()).unwrap();
     }
@@ -168,6 +186,11 @@ pub fn differences(venue: Venue, generation: Generation, truth: &Truth, before: 
         }
         counted
     };
-    compare("fill", &count(&heard.fills), &count(&truth.fills[before..]), &mut out);
+    compare(
+        "fill",
+        &count(&heard.fills),
+        &count(&truth.fills[before..]),
+        &mut out,
+    );
     out
 }

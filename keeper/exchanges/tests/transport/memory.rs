@@ -133,7 +133,9 @@ impl State {
     fn push(&mut self, wire: &dyn Wire, updates: &[Update]) {
         let ids: Vec<u64> = self.sockets.keys().copied().collect();
         for id in ids {
-            let Some(open) = self.sockets.get(&id) else { continue };
+            let Some(open) = self.sockets.get(&id) else {
+                continue;
+            };
             let frames: Vec<Said> = updates
                 .iter()
                 .flat_map(|update| wire.push(&open.socket, update, &self.engine))
@@ -148,7 +150,9 @@ impl State {
         let latency = self.latency(30);
         let fate = if self.bad { self.random.up_to(24) } else { u64::MAX };
         let flush = self.random.up_to(2) == 0;
-        let Some(open) = self.sockets.get_mut(&id) else { return };
+        let Some(open) = self.sockets.get_mut(&id) else {
+            return;
+        };
         if open.silent_until > Instant::now() {
             self.faults.lost += 1;
             return;
@@ -266,7 +270,11 @@ impl Memory {
         let mut state = self.state();
         state.faults.half_open += 1;
         let private = scope == Scope::Private;
-        for open in state.sockets.values_mut().filter(|open| open.is_private() == private) {
+        for open in state
+            .sockets
+            .values_mut()
+            .filter(|open| open.is_private() == private)
+        {
             open.half_open = true;
         }
     }
@@ -274,7 +282,12 @@ impl Memory {
     /// Sockets stay open and answer, but no data comes.
     pub fn silence(&self, scope: Scope, length: Duration) {
         let private = scope == Scope::Private;
-        for open in self.state().sockets.values_mut().filter(|open| open.is_private() == private) {
+        for open in self
+            .state()
+            .sockets
+            .values_mut()
+            .filter(|open| open.is_private() == private)
+        {
             open.silent_until = Instant::now() + length;
         }
     }
@@ -336,13 +349,18 @@ impl Memory {
         let state = &mut *guard;
         state.note(&frame.clone().into_data(), Instant::now(), &self.clock);
         let latency = state.latency(10);
-        let Some(open) = state.sockets.get_mut(&id) else { return };
+        let Some(open) = state.sockets.get_mut(&id) else {
+            return;
+        };
         if open.half_open {
             return;
         }
         match frame {
             Frame::Text(text) => {
-                for said in self.wire.message(&mut open.socket, text.as_str(), &mut state.engine) {
+                for said in self
+                    .wire
+                    .message(&mut open.socket, text.as_str(), &mut state.engine)
+                {
                     open.say(said, latency);
                 }
             }
@@ -367,13 +385,20 @@ impl Memory {
 
     fn ping(&self, id: u64) {
         let state = self.state();
-        let Some(open) = state.sockets.get(&id) else { return };
+        let Some(open) = state.sockets.get(&id) else {
+            return;
+        };
         if let Some((said, _)) = self.wire.server_ping(&open.socket, state.engine.now_ms()) {
             open.say(said, Duration::ZERO);
         }
     }
 
-    async fn serve(self, id: u64, closed: CancellationToken, mut from_client: mpsc::UnboundedReceiver<Frame>) {
+    async fn serve(
+        self,
+        id: u64,
+        closed: CancellationToken,
+        mut from_client: mpsc::UnboundedReceiver<Frame>,
+    ) {
         let mut asked = Instant::now();
         loop {
             let ping_at = self.ping_every(id).map(|every| asked + every);

@@ -88,7 +88,11 @@ fn happen(engine: &mut Engine, key: &str, random: &mut Random) {
             engine.set_price(&instrument, quote.price + (quote.ask() - quote.price) * ticks);
         }
         number @ 4..=10 => {
-            let side = if random.up_to(1) == 0 { Side::Buy } else { Side::Sell };
+            let side = if random.up_to(1) == 0 {
+                Side::Buy
+            } else {
+                Side::Sell
+            };
             let limit = number < 8;
             let tick = quote.ask() - quote.price;
             let away = tick * Decimal::from(random.up_to(40));
@@ -113,7 +117,11 @@ fn happen(engine: &mut Engine, key: &str, random: &mut Random) {
                 instrument,
                 side,
                 size: size_worth(&quote.instrument, quote.price, *worth),
-                order_kind: if limit { OrderKind::Limit } else { OrderKind::Market },
+                order_kind: if limit {
+                    OrderKind::Limit
+                } else {
+                    OrderKind::Market
+                },
                 price: limit.then_some(price),
                 time_in_force: limit.then_some(in_force),
                 reduce_only: false,
@@ -167,7 +175,11 @@ fn happen(engine: &mut Engine, key: &str, random: &mut Random) {
 
 /// What goes wrong beside single pushes and requests.
 fn harm(memory: &Memory, random: &mut Random) {
-    let scope = if random.up_to(4) == 0 { Scope::Public } else { Scope::Private };
+    let scope = if random.up_to(4) == 0 {
+        Scope::Public
+    } else {
+        Scope::Private
+    };
     match random.up_to(119) {
         0..=4 => memory.disconnect(scope),
         5..=8 => memory.half_open(scope),
@@ -314,7 +326,10 @@ async fn run(seed: u64) -> Run {
 
 /// The seeds of one venue.
 fn seeds(venue: u64) {
-    if let Some(seed) = std::env::var("LOCKSTEP_SEED").ok().and_then(|seed| seed.parse::<u64>().ok()) {
+    if let Some(seed) = std::env::var("LOCKSTEP_SEED")
+        .ok()
+        .and_then(|seed| seed.parse::<u64>().ok())
+    {
         if seed % 7 == venue {
             // One seed is run to see what goes on in it.
             let _ = tracing_subscriber::fmt()
@@ -345,7 +360,11 @@ fn seeds(venue: u64) {
         venue_of(venue),
         (venue..count).step_by(7).count()
     );
-    assert!(failures.is_empty(), "{} seeds failed: {failures:?}", failures.len());
+    assert!(
+        failures.is_empty(),
+        "{} seeds failed: {failures:?}",
+        failures.len()
+    );
     // Each kind of fault did occur.
     let Faults {
         connects,
@@ -395,7 +414,12 @@ seeds! {
 fn a_seed_repeats_itself() {
     for seed in 0..7 {
         let (one, two) = (virtual_time(run(seed)), virtual_time(run(seed)));
-        assert_eq!((one.trace, one.faults), (two.trace, two.faults), "{}", venue_of(seed));
+        assert_eq!(
+            (one.trace, one.faults),
+            (two.trace, two.faults),
+            "{}",
+            venue_of(seed)
+        );
         assert_ne!(one.trace, virtual_time(run(seed + 7)).trace, "{}", venue_of(seed));
     }
 }

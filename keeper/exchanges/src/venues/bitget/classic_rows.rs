@@ -540,7 +540,10 @@ mod tests {
     #[test]
     fn the_side_of_a_fill_in_hedge_mode_is_that_of_the_position() {
         let close = fill_way("hedge_mode", "close", "buy").unwrap();
-        assert_eq!((close.side, close.position_side), (Side::Sell, PositionSide::Long));
+        assert_eq!(
+            (close.side, close.position_side),
+            (Side::Sell, PositionSide::Long)
+        );
         let burst = fill_way("hedge_mode", "burst_close_long", "sell").unwrap();
         assert_eq!(
             (burst.side, burst.position_side, burst.cause),

@@ -24,8 +24,8 @@ use crate::model::{Event, Instruments, Scope, Stream, Venue};
 use crate::operation::{Operation, Reply};
 use crate::protocol::{Connection, Context, Endpoints, Environment, Heartbeat, Protocol};
 use crate::request::{Request, Response, SignedRequest};
-use crate::venues::pages;
 use crate::venues::Generation;
+use crate::venues::pages;
 
 /// How often the sockets are pinged: Bitget wants every 30 seconds and closes them after two minutes.
 const PING_EVERY: Duration = Duration::from_secs(30);

@@ -371,9 +371,7 @@ fn classic(operation: &Operation, data: &RawValue, told_ms: u64) -> Result<Reply
         }
         Operation::Order(_) => Reply::Order(Box::new(parse::<classic_rows::OrderRow<'_>>(data)?.replied()?)),
         Operation::Fills(_) => {
-            let mut fills = listed(data, |row: classic_rows::FillRow<'_>| {
-                row.read()
-            })?;
+            let mut fills = listed(data, |row: classic_rows::FillRow<'_>| row.read())?;
             fills.sort_by_key(|fill| fill.time_ms);
             Reply::Fills(fills)
         }

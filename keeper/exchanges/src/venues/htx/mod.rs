@@ -18,8 +18,8 @@ use crate::model::{Event, Instruments, Scope, Stream, Venue};
 use crate::operation::{Operation, Reply};
 use crate::protocol::{Connection, Context, Endpoints, Environment, Heartbeat, Protocol};
 use crate::request::{Request, Response, SignedRequest};
-use crate::venues::pages;
 use crate::venues::Generation;
+use crate::venues::pages;
 
 /// HTX.
 #[derive(Debug, Clone, Copy)]
