@@ -4,7 +4,7 @@
 //! up, when anything may have been missed, and every [`Options::snapshot_every`] besides: a stream that is silent because
 //! it is dead looks like a master who does not trade, and only the second evidence tells the two apart.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -198,6 +198,8 @@ pub async fn follow_in(
         changed_ms: 0,
         began_ms: 0,
         repaired_until_ms: 0,
+        private: Vec::new(),
+        standing: BTreeSet::new(),
         told,
         last: View::default(),
     };
@@ -240,14 +242,12 @@ pub async fn follow_in(
         })
         .collect();
     drop(sender);
-    let private: Vec<u32> = handles
+    follower.private = handles
         .iter()
         .filter(|(_, private, _)| *private)
         .map(|(id, ..)| *id)
         .collect();
-    follower
-        .run(receiver, &private, options.snapshot_every, &stop)
-        .await;
+    follower.run(receiver, options.snapshot_every, &stop).await;
     for (_, _, handle) in handles {
         handle.stop().await;
     }
@@ -265,6 +265,9 @@ struct Follower {
     began_ms: u64,
     /// Fills up to here were asked for.
     repaired_until_ms: u64,
+    /// Sockets of the account, and those of them that stand.
+    private: Vec<u32>,
+    standing: BTreeSet<u32>,
     told: mpsc::Sender<Told>,
     last: View,
 }
@@ -303,7 +306,6 @@ impl Follower {
     async fn run(
         &mut self,
         mut receiver: crate::transport::feed::Receiver,
-        private: &[u32],
         snapshot_every: Duration,
         stop: &CancellationToken,
     ) {
@@ -339,17 +341,27 @@ impl Follower {
                     }
                     // What happens to the sockets of market data says nothing of the account.
                     let event = matches!(message.feed, Feed::Event { .. });
-                    if event || private.contains(&message.socket) {
+                    let private = self.private.contains(&message.socket);
+                    if event || private {
                         self.state.feed(&message.feed, &mut changes);
                     }
-                    if private.contains(&message.socket) && matches!(message.feed, Feed::Connected { .. }) {
-                        next_snapshot = Some(Instant::now());
+                    match message.feed {
+                        Feed::Connected { .. } if private => {
+                            self.standing.insert(message.socket);
+                            next_snapshot = Some(Instant::now());
+                        }
+                        Feed::Lost { .. } => {
+                            self.standing.remove(&message.socket);
+                        }
+                        _ => {}
                     }
                 }
             }
-            if changes
-                .iter()
-                .any(|change| matches!(change, Change::Uncertain | Change::Recheck | Change::OrderGone(_)))
+            // While a socket is away its return brings a snapshot: one taken before that would only cost its weight.
+            if self.stream_stands()
+                && changes.iter().any(|change| {
+                    matches!(change, Change::Uncertain | Change::Recheck | Change::OrderGone(_))
+                })
             {
                 next_snapshot = Some(Instant::now());
             }
@@ -358,6 +370,10 @@ impl Follower {
                 return;
             }
         }
+    }
+
+    fn stream_stands(&self) -> bool {
+        self.standing.len() == self.private.len()
     }
 
     /// Asks REST for the whole truth. False when something was lost meanwhile.
@@ -476,7 +492,8 @@ impl Follower {
             }
         }
         let view = View {
-            certain: self.state.is_certain(),
+            // Without the stream a snapshot is true of its moment only.
+            certain: self.state.is_certain() && self.stream_stands(),
             balances: self.state.balances().cloned().collect(),
             positions: self.state.positions().cloned().collect(),
             orders: self.state.orders().cloned().collect(),

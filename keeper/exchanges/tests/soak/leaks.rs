@@ -19,8 +19,8 @@ pub struct Held {
 }
 
 impl Held {
-    /// Now. None where the system does not tell (it does on Linux).
-    pub fn now() -> Option<Self> {
+    /// Now, but for so many tasks that have a right to be there. None where the system does not tell (it does on Linux).
+    pub fn now(expected_tasks: usize) -> Option<Self> {
         let status = std::fs::read_to_string("/proc/self/status").ok()?;
         let memory = status
             .lines()
@@ -32,7 +32,10 @@ impl Held {
         Some(Self {
             memory,
             files: std::fs::read_dir("/proc/self/fd").ok()?.count(),
-            tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks(),
+            tasks: tokio::runtime::Handle::current()
+                .metrics()
+                .num_alive_tasks()
+                .saturating_sub(expected_tasks),
         })
     }
 

@@ -78,6 +78,8 @@ impl Simulator {
 
 /// Kinds of faults.
 pub const FAULTS: usize = 14;
+/// Which of them is the ban.
+pub const BAN: usize = 7;
 
 /// A fault of each kind.
 pub fn fault(kind: usize, random: &mut Random) -> Fault {
@@ -99,7 +101,7 @@ pub fn fault(kind: usize, random: &mut Random) -> Fault {
             count: count.min(2),
             retry_after_seconds: 1,
         },
-        7 => Fault::Ban { milliseconds: 1_000 },
+        BAN => Fault::Ban { milliseconds: 1_000 },
         8 => Fault::TimeoutAfterAccept { count: 1 },
         9 => Fault::ErrorAfterAccept { count: count.min(2) },
         10 => Fault::ErrorBeforeAccept { count: count.min(2) },

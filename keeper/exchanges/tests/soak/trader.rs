@@ -1,8 +1,9 @@
 //! One account at one venue: it is followed, and it trades through the production client, each order with an id of its own.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use lockstep_exchanges::credentials::Credentials;
@@ -36,6 +37,11 @@ use crate::support::{Heard, differences, endpoints, size_worth};
 
 /// Longest wait for a reply: a reply that is withheld must not hold up the whole run.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long after the end of its validity the fate of an order may be unknown: the venue's lag, and the pauses between
+/// questions.
+const OVERDUE_MS: u64 = 45_000;
+/// How long an order is asked for at a venue that sets no end to its validity.
+const ASKING: Duration = Duration::from_secs(60);
 /// A position beyond this much of the quote asset is made smaller.
 const LARGEST: u64 = 60_000;
 
@@ -118,6 +124,7 @@ pub struct Trader {
     listing: Vec<Instrument>,
     client: Client,
     sequence: Mutex<u64>,
+    asking: AtomicUsize,
     following: Mutex<Option<JoinHandle<()>>>,
     stop: CancellationToken,
 }
@@ -171,6 +178,7 @@ impl Trader {
             listing,
             client,
             sequence: Mutex::default(),
+            asking: AtomicUsize::new(0),
             following: Mutex::new(Some(following)),
             stop,
         })
@@ -254,14 +262,35 @@ impl Trader {
         }
     }
 
-    /// Asks until it is known what became of an order.
+    /// Asks until it is known what became of an order; for a time, where the venue may take it without end.
     async fn clear_up(self: Arc<Self>, intent: Intent) {
-        while !self.stop.is_cancelled() {
+        self.asking.fetch_add(1, Ordering::Relaxed);
+        let started = Instant::now();
+        while !self.stop.is_cancelled() && (intent.valid_until_ms.is_some() || started.elapsed() < ASKING) {
+            // A venue that refuses to tell is asked again, but not without a pause.
+            tokio::time::sleep(Duration::from_millis(200)).await;
             match self.client.resolve(&intent, Duration::from_secs(10)).await {
-                Ok(Resolution::Open) | Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
-                Ok(_) => return,
+                Ok(Resolution::Open) => {}
+                Ok(_) => break,
+                Err(error) => tracing::warn!(venue = %self.venue, %error, "an order cannot be asked for"),
             }
         }
+        self.asking.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Tasks that ask what became of an order.
+    pub fn asking(&self) -> usize {
+        self.asking.load(Ordering::Relaxed)
+    }
+
+    /// Orders whose fate should be known by now.
+    pub fn overdue(&self) -> Vec<Text> {
+        let now_ms = self.client.clock().now_ms();
+        let open = self.book.open.lock().unwrap();
+        open.values()
+            .filter(|intent| intent.valid_until_ms.is_some_and(|end| now_ms > end + OVERDUE_MS))
+            .map(|intent| intent.client_order_id.clone())
+            .collect()
     }
 
     fn next_order(&self, random: &mut Random) -> NewOrder {

@@ -96,6 +96,8 @@ struct State {
     random: Random,
     /// Whether the network is at fault now.
     bad: bool,
+    /// Nobody gets a connection.
+    closed: bool,
     skew_ms: i64,
     sockets: BTreeMap<u64, Open>,
     next: u64,
@@ -191,6 +193,7 @@ impl Memory {
                 engine,
                 random: Random::seeded(seed),
                 bad: false,
+                closed: false,
                 skew_ms,
                 sockets: BTreeMap::new(),
                 next: 0,
@@ -241,6 +244,11 @@ impl Memory {
                 open.say(late, Duration::ZERO);
             }
         }
+    }
+
+    /// Whether sockets can be opened.
+    pub fn let_in(&self, yes: bool) {
+        self.state().closed = !yes;
     }
 
     /// The connections break: what was on the way is lost with some, and arrives with others.
@@ -419,7 +427,7 @@ impl Connect for Memory {
         let (delay, refused, hangs) = {
             let mut state = self.state();
             state.note(url.as_bytes(), Instant::now(), &self.clock);
-            let refused = state.chance(4);
+            let refused = state.chance(4) || state.closed;
             let hangs = state.chance(25);
             state.faults.refused_connects += u32::from(refused || hangs);
             (state.latency(50), refused, hangs)

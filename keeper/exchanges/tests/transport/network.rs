@@ -1,5 +1,6 @@
-//! A network in memory whose faults follow from a seed: disconnects, refused connects, half-open sockets, frames that come
-//! twice, in another order, or never. After each seed our state equals the venue's.
+//! A network in memory to a venue that speaks the model's own events. It shows how a socket behaves by itself, and what
+//! [`AccountState`] makes of a snapshot that is under way while events go on: the events are kept aside and applied over it.
+//! The follower waits for its snapshots, so that `seeds.rs`, where real venues' words are spoken, never gets there.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

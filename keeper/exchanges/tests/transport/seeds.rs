@@ -9,11 +9,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lockstep_exchanges::credentials::Credentials;
-use lockstep_exchanges::follow::{Options, Surroundings, follow_in};
+use lockstep_exchanges::follow::{FollowError, Options, Surroundings, follow_in};
 use lockstep_exchanges::health::{Health, Limits};
 use lockstep_exchanges::model::{
-    Cause, Decimal, MarginMode, Order, OrderKind, PositionMode, PositionSide, Scope, Side, Text, TimeInForce,
-    Venue,
+    Cause, Decimal, MarginMode, Order, OrderKind, PositionMode, PositionSide, Scope, Side, TimeInForce, Venue,
 };
 use lockstep_exchanges::operation::{AmendOrder, NewOrder, OrderRef};
 use lockstep_exchanges::protocol::Protocol;
@@ -26,6 +25,7 @@ use lockstep_exchanges::transport::random::Random;
 use lockstep_exchanges::transport::socket::Settings;
 use lockstep_exchanges::venues::{Generation, protocol_of};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -193,27 +193,88 @@ fn harm(memory: &Memory, random: &mut Random) {
     }
 }
 
+/// An account that is followed as in production, but for the network and the clock.
+struct Following {
+    heard: Arc<Mutex<Heard>>,
+    stop: CancellationToken,
+    following: JoinHandle<Result<(), FollowError>>,
+    listening: JoinHandle<()>,
+}
+
+impl Following {
+    fn start(seed: u64, memory: &Memory, clock: LocalClock, random: &mut Random) -> Self {
+        let venue = venue_of(seed);
+        let Account {
+            key,
+            secret,
+            passphrase,
+            ..
+        } = account(venue);
+        let protocol: Arc<dyn Protocol> = Arc::from(protocol_of(venue, generation_of(seed)));
+        let passphrase = (!passphrase.is_empty()).then_some(passphrase);
+        let options = Options {
+            endpoints: endpoints(protocol.as_ref(), "memory"),
+            health: Health::new(protocol.venue(), Limits::default()),
+            protocol,
+            credentials: Credentials::new(key, secret, passphrase),
+            marks: wire(venue)
+                .1
+                .into_iter()
+                .map(|(instrument, _)| instrument.instrument)
+                .collect(),
+            snapshot_every: Duration::from_secs(20),
+            settings: Settings {
+                maximum_connection_age: Duration::from_secs(60 + random.up_to(120)),
+                ..Settings::default()
+            },
+        };
+        let surroundings = Surroundings {
+            http: Arc::new(memory.clone()),
+            connect: Arc::new(memory.clone()),
+            clock,
+            connects: ConnectLimiter::new(3, Duration::from_secs(1)),
+            random: Random::seeded(random.bits()),
+        };
+        let (sender, mut told) = mpsc::channel(64);
+        let stop = CancellationToken::new();
+        let following = tokio::spawn(follow_in(options, surroundings, sender, stop.clone()));
+        let heard = Arc::new(Mutex::new(Heard::default()));
+        let listening = {
+            let heard = heard.clone();
+            tokio::spawn(async move {
+                while let Some(one) = told.recv().await {
+                    heard.lock().unwrap().note(one);
+                }
+            })
+        };
+        Self {
+            heard,
+            stop,
+            following,
+            listening,
+        }
+    }
+
+    async fn stop(self) -> Arc<Mutex<Heard>> {
+        self.stop.cancel();
+        self.following.await.unwrap().unwrap();
+        self.listening.await.unwrap();
+        self.heard
+    }
+}
+
 async fn run(seed: u64) -> Run {
     let venue = venue_of(seed);
     let mut random = Random::seeded(seed);
     let clock = LocalClock::at(NOW);
     let (words, listed) = wire(venue);
-    let Account {
-        key,
-        secret,
-        passphrase,
-        ..
-    } = account(venue);
+    let key = account(venue).key;
     let mut engine = Engine::new(venue, listed, seed);
     engine.add_account(account(venue));
     let hedges = !matches!(venue, Venue::Deribit | Venue::Hyperliquid);
     if hedges && random.up_to(2) == 0 {
         engine.set_position_mode(&key, PositionMode::Hedge).unwrap();
     }
-    let marks: Vec<Text> = engine
-        .quotes()
-        .map(|quote| quote.instrument.instrument.clone())
-        .collect();
     let skew_ms = i64::try_from(random.up_to(40_000)).unwrap() - 20_000;
     // What the account did before anybody followed it.
     engine.set_clock(NOW.saturating_add_signed(skew_ms) - 5_000);
@@ -224,43 +285,7 @@ async fn run(seed: u64) -> Run {
     let before = engine.account(&key).unwrap().fills().len();
 
     let memory = Memory::new(words, engine, clock, skew_ms, random.bits());
-    let protocol: Arc<dyn Protocol> = Arc::from(protocol_of(venue, generation_of(seed)));
-    let credentials = Credentials::new(
-        key.clone(),
-        secret,
-        (!passphrase.is_empty()).then_some(passphrase),
-    );
-    let options = Options {
-        endpoints: endpoints(protocol.as_ref(), "memory"),
-        health: Health::new(protocol.venue(), Limits::default()),
-        protocol,
-        credentials,
-        marks,
-        snapshot_every: Duration::from_secs(20),
-        settings: Settings {
-            maximum_connection_age: Duration::from_secs(60 + random.up_to(120)),
-            ..Settings::default()
-        },
-    };
-    let surroundings = Surroundings {
-        http: Arc::new(memory.clone()),
-        connect: Arc::new(memory.clone()),
-        clock,
-        connects: ConnectLimiter::new(3, Duration::from_secs(1)),
-        random: Random::seeded(random.bits()),
-    };
-    let (sender, mut told) = mpsc::channel(64);
-    let stop = CancellationToken::new();
-    let following = tokio::spawn(follow_in(options, surroundings, sender, stop.clone()));
-    let heard = Arc::new(Mutex::new(Heard::default()));
-    let listening = {
-        let heard = heard.clone();
-        tokio::spawn(async move {
-            while let Some(one) = told.recv().await {
-                heard.lock().unwrap().note(one);
-            }
-        })
-    };
+    let following = Following::start(seed, &memory, clock, &mut random);
     // Instruments and clock are read first: what a master did before is nobody's business.
     sleep(Duration::from_secs(2)).await;
     memory.begin_faults();
@@ -277,12 +302,10 @@ async fn run(seed: u64) -> Run {
     let deadline = Instant::now() + QUIET;
     sleep_until(deadline).await;
     // A planned reconnect may fall on this moment: the state is looked at when it is whole again.
-    while !heard.lock().unwrap().view.certain && Instant::now() < deadline + QUIET {
+    while !following.heard.lock().unwrap().view.certain && Instant::now() < deadline + QUIET {
         sleep(Duration::from_millis(100)).await;
     }
-    stop.cancel();
-    following.await.unwrap().unwrap();
-    listening.await.unwrap();
+    let heard = following.stop().await;
     let heard = heard.lock().unwrap();
     let truth = memory.act(|engine| Truth {
         balance: engine.balance(&key),
@@ -400,5 +423,33 @@ fn a_seed_repeats_itself() {
             venue_of(seed)
         );
         assert_ne!(one.trace, virtual_time(run(seed + 7)).trace, "{}", venue_of(seed));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_its_stream_an_account_is_not_certain_though_snapshots_can_be_taken() {
+    for seed in 0..7 {
+        let venue = venue_of(seed);
+        let clock = LocalClock::at(NOW);
+        let (words, listed) = wire(venue);
+        let mut engine = Engine::new(venue, listed, seed);
+        engine.add_account(account(venue));
+        let memory = Memory::new(words, engine, clock, 0, seed);
+        let following = Following::start(seed, &memory, clock, &mut Random::seeded(seed));
+        let certain = || following.heard.lock().unwrap().view.certain;
+        sleep(Duration::from_secs(5)).await;
+        assert!(certain(), "{venue}");
+        memory.let_in(false);
+        memory.disconnect(Scope::Private);
+        // Longer than snapshots are apart.
+        for _ in 0..30 {
+            sleep(Duration::from_secs(1)).await;
+            assert!(!certain(), "{venue}");
+        }
+        memory.let_in(true);
+        // Longer than the longest pause before a connect.
+        sleep(Duration::from_secs(70)).await;
+        assert!(certain(), "{venue}");
+        following.stop().await;
     }
 }
