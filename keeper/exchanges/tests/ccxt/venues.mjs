@@ -191,12 +191,80 @@ export function bybit(ccxt, url, more = {}) {
   return { exchange, symbol: 'BTC/USDT:USDT', amount: 0.001, steps: { leverage: {} } };
 }
 
-export function bitget(ccxt, url, more = {}) {
+function bitgetClient(ccxt, url, uta, more) {
   const exchange = client(ccxt.pro.bitget, url, {
     hosts: ['https://api.{hostname}', 'wss://ws.bitget.com'],
-    options: { fetchMarkets: { types: ['swap'] }, defaultType: 'swap' },
+    // Said here, since ccxt would ask the account, which is of both kinds on the simulator.
+    options: { uta, fetchMarkets: { types: ['swap'] }, defaultType: 'swap' },
     ...more,
   });
   exchange.has.fetchCurrencies = false;
+  return exchange;
+}
+
+export function bitget(ccxt, url, more = {}) {
+  const exchange = bitgetClient(ccxt, url, false, more);
   return { exchange, symbol: 'BTC/USDT:USDT', amount: 0.0002, steps: { leverage: {} } };
+}
+
+export function bitgetUnified(ccxt, url, more = {}) {
+  const exchange = bitgetClient(ccxt, url, true, more);
+  const symbol = 'BTC/USDT:USDT';
+  const amount = 0.0002;
+  const steps = {
+    leverage: {},
+    more: async ({ price, within, done, assert }) => {
+      await within(Promise.all([exchange.watchOrderBook(symbol), exchange.watchTrades(symbol), exchange.watchOHLCV(symbol)]), 'market data');
+      for (let change = 0; change < 3; change += 1) {
+        await within(exchange.watchOrderBook(symbol), 'a change of the book');
+      }
+      const book = exchange.orderbooks[symbol];
+      assert.ok(book.bids[0][0] < book.asks[0][0] && book.bids.length <= 20, 'changes keep the book sound');
+      assert.equal((await exchange.fetchOHLCV(symbol, '1h', undefined, 5)).length, 5);
+      done('book with its changes, trades and candles over a socket');
+
+      const pushes = Promise.all([exchange.watchMyTrades(symbol), exchange.watchBalance(), exchange.watchPositions([symbol])]);
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      await exchange.createOrder(symbol, 'market', 'buy', amount);
+      const [trades] = await within(pushes, 'a fill, a balance and a position');
+      assert.equal(trades.at(-1).amount, amount);
+      assert.equal((await exchange.fetchPosition(symbol)).side, 'long');
+      const stop = await exchange.createOrder(symbol, 'market', 'sell', amount, undefined, { stopLossPrice: price * 0.9, reduceOnly: true });
+      const waiting = await exchange.fetchOpenOrders(symbol, undefined, undefined, { trigger: true });
+      assert.ok(waiting.some((one) => one.id === stop.id && one.amount === amount));
+      await exchange.cancelOrder(stop.id, symbol, { trigger: true });
+      const turned = within(exchange.watchPositions([symbol]), 'the end of a position');
+      await exchange.closePosition(symbol);
+      assert.equal((await turned).find((one) => one.symbol === symbol)?.contracts, 0);
+      assert.deepEqual(await exchange.fetchPositions([symbol]), []);
+      done('a fill, a balance and a position were pushed; a stop waited; the position was closed');
+
+      const order = (clientOrderId) => ({ symbol, type: 'limit', side: 'buy', amount, price: price * 0.9, params: { clientOrderId } });
+      const placed = await exchange.createOrders([order('first'), order('second'), order('third')]);
+      assert.deepEqual(placed.map((one) => one.clientOrderId), ['first', 'second', 'third']);
+      await exchange.cancelOrders([placed[0].id, placed[1].id], symbol);
+      assert.deepEqual((await exchange.fetchOpenOrders(symbol)).map((one) => one.id), [placed[2].id]);
+      await exchange.cancelAllOrders(symbol);
+      assert.deepEqual(await exchange.fetchOpenOrders(symbol), []);
+      assert.ok((await exchange.fetchCanceledOrders(symbol)).some((one) => one.id === placed[2].id));
+      // ccxt has no class for the code of v3.
+      await assert.rejects(exchange.fetchOrder(`${placed[2].id}0`, symbol), /25204/);
+      await assert.rejects(exchange.cancelOrder(placed[2].id, symbol), /25204/);
+      done('three at once, cancelled in part and whole; what is gone is not found');
+
+      await assert.rejects(exchange.createOrder(symbol, 'market', 'buy', amount, undefined, { hedged: true }), /40774/);
+      await exchange.setPositionMode(true);
+      await exchange.createOrder(symbol, 'market', 'buy', amount * 2, undefined, { hedged: true });
+      await exchange.createOrder(symbol, 'market', 'sell', amount, undefined, { hedged: true });
+      const both = await exchange.fetchPositions([symbol]);
+      assert.deepEqual(both.map((one) => [one.side, one.contracts]).sort(), [['long', amount * 2], ['short', amount]]);
+      // The way of the order, with the position beside: in v2 closing a long position is a buy.
+      await exchange.createOrder(symbol, 'market', 'sell', amount * 2, undefined, { hedged: true, reduceOnly: true });
+      await exchange.createOrder(symbol, 'market', 'buy', amount, undefined, { hedged: true, reduceOnly: true });
+      assert.deepEqual(await exchange.fetchPositions([symbol]), []);
+      await exchange.setPositionMode(false);
+      done('both sides of a position beside each other');
+    },
+  };
+  return { exchange, symbol, amount, steps };
 }
