@@ -23,11 +23,7 @@ async fn ccxt_trades_as(venue: Venue, client: &str) {
     let simulator = start(venue, ([127, 0, 0, 1], 0).into(), step, 1).await.unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ccxt/trade.mjs");
     let run = tokio::process::Command::new("node")
-        .args([
-            script.as_os_str(),
-            client.as_ref(),
-            simulator.url().as_ref(),
-        ])
+        .args([script.as_os_str(), client.as_ref(), simulator.url().as_ref()])
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();

@@ -1274,7 +1274,9 @@ impl Engine {
         if account.position_mode == mode {
             return Err(Reject::Unchanged);
         }
-        if !flat || account.orders.values().any(|order| !order.status.is_final()) {
+        // A trigger that has fired is not waiting any more: the order that came of it counts.
+        let waits = |order: &Order| !order.status.is_final() && order.status != OrderStatus::Triggered;
+        if !flat || account.orders.values().any(waits) {
             return Err(Reject::NotFlat);
         }
         account.position_mode = mode;
