@@ -55,6 +55,11 @@ async fn ccxt_trades_on_the_simulator_of_deribit() {
 }
 
 #[tokio::test]
+async fn ccxt_trades_on_the_simulator_of_deribit_with_an_inverse_perpetual() {
+    ccxt_trades_as(Venue::Deribit, "deribitInverse").await;
+}
+
+#[tokio::test]
 async fn ccxt_trades_on_the_simulator_of_htx() {
     ccxt_trades_on(Venue::Htx).await;
 }

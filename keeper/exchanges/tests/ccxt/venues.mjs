@@ -114,6 +114,47 @@ export function deribit(ccxt, url, more = {}) {
   return { exchange, symbol, amount: 0.01, steps };
 }
 
+/// The perpetual that is counted in dollars and settled in bitcoin.
+export function deribitInverse(ccxt, url, more = {}) {
+  const exchange = client(ccxt.pro.deribit, url, { hosts: ['https://www.deribit.com', 'wss://www.deribit.com'], ...more });
+  const symbol = 'BTC/USD:BTC';
+  const steps = {
+    more: async ({ price, within, done, assert }) => {
+      const market = exchange.market(symbol);
+      assert.deepEqual([market.inverse, market.contractSize, market.precision.amount, market.settle], [true, 10, 10, 'BTC']);
+      await assert.rejects(exchange.privateGetBuy({ instrument_name: market.id, amount: 15, type: 'market' }), /10021|invalid_amount/);
+      done('sizes are multiples of ten dollars');
+      const bitcoin = async () => (await exchange.fetchBalance()).BTC.total;
+      const before = await bitcoin();
+      const bought = await exchange.createOrder(symbol, 'market', 'buy', 50_000);
+      const [trade] = bought.trades;
+      assert.equal(trade.fee.currency, 'BTC');
+      assert.ok(Math.abs(trade.fee.cost - (50_000 / trade.price) * 0.0005) < 1e-7, `fee ${trade.fee.cost}`);
+      const watched = Promise.all([exchange.watchBalance(), exchange.watchMyTrades(symbol)]);
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      const position = await exchange.fetchPosition(symbol);
+      assert.equal(position.contracts, 50_000);
+      assert.ok(Math.abs(position.notional - 50_000 / position.markPrice) < 1e-6, 'its worth is in bitcoin');
+      const earned = 50_000 / position.entryPrice - 50_000 / position.markPrice;
+      assert.ok(Math.abs(position.unrealizedPnl - earned) < 1e-6, `profit ${position.unrealizedPnl}, not ${earned}`);
+      const sold = await exchange.createOrder(symbol, 'market', 'sell', 50_000, undefined, { reduceOnly: true });
+      await within(watched, 'a balance and a fill');
+      const expected = before + 50_000 / trade.price - 50_000 / sold.trades[0].price - trade.fee.cost - sold.trades[0].fee.cost;
+      const after = await bitcoin();
+      assert.ok(Math.abs(after - expected) < 1e-6, `${after} bitcoin, not ${expected}`);
+      done('fees, profit and balance are in bitcoin');
+      const stop = await exchange.createOrder(symbol, 'limit', 'buy', 100, Math.round(price * 0.9));
+      assert.ok(!stop.id.includes('-'), 'ids of bitcoin name no currency');
+      await exchange.privateGetCancelAllByCurrency({ currency: 'USDC' });
+      assert.equal((await exchange.fetchOrder(stop.id)).status, 'open');
+      await exchange.privateGetCancelAllByCurrency({ currency: 'BTC' });
+      assert.equal((await exchange.fetchOrder(stop.id)).status, 'canceled');
+      done('currencies are kept apart');
+    },
+  };
+  return { exchange, symbol, amount: 1_000, steps };
+}
+
 export function htx(ccxt, url, more = {}) {
   const exchange = client(ccxt.pro.htx, url, {
     hosts: ['https://{hostname}', 'wss://api.hbdm.vn'],
