@@ -14,25 +14,26 @@ use lockstep_exchanges::simulate::venues::start;
 const PATIENCE: Duration = Duration::from_secs(90);
 
 async fn ccxt_trades_on(venue: Venue) {
+    ccxt_trades_as(venue, venue.name()).await;
+}
+
+/// `client` is the one of `venues.mjs` that trades.
+async fn ccxt_trades_as(venue: Venue, client: &str) {
     let step = Some(Duration::from_millis(100));
     let simulator = start(venue, ([127, 0, 0, 1], 0).into(), step, 1).await.unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ccxt/trade.mjs");
-    let client = tokio::process::Command::new("node")
-        .args([
-            script.as_os_str(),
-            venue.name().as_ref(),
-            simulator.url().as_ref(),
-        ])
+    let run = tokio::process::Command::new("node")
+        .args([script.as_os_str(), client.as_ref(), simulator.url().as_ref()])
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let output = tokio::time::timeout(PATIENCE, client)
+    let output = tokio::time::timeout(PATIENCE, run)
         .await
         .expect("ccxt did not end in time")
         .expect("node is needed to run ccxt");
     assert!(
         output.status.success(),
-        "ccxt could not trade on {venue}:\n{}\n{}",
+        "ccxt could not trade on {venue} as {client}:\n{}\n{}",
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
@@ -54,6 +55,11 @@ async fn ccxt_trades_on_the_simulator_of_deribit() {
 }
 
 #[tokio::test]
+async fn ccxt_trades_on_the_simulator_of_deribit_with_an_inverse_perpetual() {
+    ccxt_trades_as(Venue::Deribit, "deribitInverse").await;
+}
+
+#[tokio::test]
 async fn ccxt_trades_on_the_simulator_of_htx() {
     ccxt_trades_on(Venue::Htx).await;
 }
@@ -71,4 +77,9 @@ async fn ccxt_trades_on_the_simulator_of_bybit() {
 #[tokio::test]
 async fn ccxt_trades_on_the_simulator_of_bitget() {
     ccxt_trades_on(Venue::Bitget).await;
+}
+
+#[tokio::test]
+async fn ccxt_trades_on_the_simulator_of_bitget_with_a_unified_account() {
+    ccxt_trades_as(Venue::Bitget, "bitgetUnified").await;
 }

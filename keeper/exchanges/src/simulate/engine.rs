@@ -1,10 +1,12 @@
 //! The exchange behind a simulator: accounts, orders, a moving price. In the model's words and base units; a venue's wire
-//! module translates. Deterministic: the same seed and the same calls give the same fills.
+//! module translates. Of inverse contracts sizes are amounts of the quote asset, as venues count them: in base units they would
+//! change with the price; [`Engine::in_base`] translates. Deterministic: the same seed and the same calls give the same fills.
 
 use std::collections::{BTreeMap, HashMap};
 
 use rust_decimal::prelude::ToPrimitive as _;
 
+use super::money::{Holding, average, is_inverse, profit, value};
 use crate::model::{
     Balance, Book, BookCheck, Cause, Decimal, Event, Fee, Fill, Instrument, Level, Liquidity, MarginMode,
     Mark, Order, OrderKind, OrderStatus, Position, PositionMode, PositionSide, Side, Text, Ticker,
@@ -108,8 +110,10 @@ pub struct Account {
     pub secret: String,
     /// Passphrase, where the venue has one.
     pub passphrase: String,
-    /// Money without unrealised profit.
+    /// Money without unrealised profit, in the asset most instruments settle in.
     pub wallet: Decimal,
+    /// The same in other assets, where instruments settle in those.
+    pub other_wallets: BTreeMap<Text, Decimal>,
     /// One-way or hedge.
     pub position_mode: PositionMode,
     /// How margin is shared, by instrument.
@@ -124,13 +128,6 @@ pub struct Account {
     cancel_at_ms: Option<u64>,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
-struct Holding {
-    size: Decimal,
-    entry: Decimal,
-    time_ms: u64,
-}
-
 impl Account {
     /// With so much money and nothing else.
     #[must_use]
@@ -140,6 +137,7 @@ impl Account {
             secret: secret.to_owned(),
             passphrase: passphrase.to_owned(),
             wallet,
+            other_wallets: BTreeMap::new(),
             position_mode: PositionMode::OneWay,
             margin_modes: HashMap::new(),
             leverage: HashMap::new(),
@@ -149,6 +147,13 @@ impl Account {
             fills: Vec::new(),
             cancel_at_ms: None,
         }
+    }
+
+    /// With money in another asset too.
+    #[must_use]
+    pub fn with_wallet(mut self, asset: &str, wallet: Decimal) -> Self {
+        self.other_wallets.insert(Text::new(asset), wallet);
+        self
     }
 
     /// Leverage of an instrument.
@@ -240,15 +245,19 @@ impl Quote {
         self.price - self.half_spread()
     }
 
-    /// Base units at each price of the book.
+    /// What stands at each price of the book.
     fn level_size(&self) -> Decimal {
         let smallest = self.instrument.minimum_size.max(self.instrument.lot);
         let usual = LEVEL_NOTIONAL
             .checked_div(self.price)
             .and_then(|base| self.instrument.from_base(base, Some(self.price)))
             .unwrap_or_default();
+        let size = usual.max(smallest * Decimal::from(LEVEL_LOTS));
+        if is_inverse(&self.instrument) {
+            return size;
+        }
         self.instrument
-            .to_base(usual.max(smallest * Decimal::from(LEVEL_LOTS)), Some(self.price))
+            .to_base(size, Some(self.price))
             .unwrap_or(Decimal::ONE)
     }
 
@@ -271,6 +280,8 @@ impl Quote {
 #[derive(Debug)]
 pub struct Engine {
     venue: Venue,
+    /// What [`Account::wallet`] is in: the first instrument's asset of settlement.
+    asset: Text,
     quotes: BTreeMap<Text, Quote>,
     accounts: BTreeMap<String, Account>,
     next_order: u64,
@@ -281,17 +292,22 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An exchange with these instruments at these prices. `seed` chooses the price path.
+    /// An exchange with these instruments at these prices; accounts have their money in what the first one settles in.
+    /// `seed` chooses the price path.
     #[must_use]
     pub fn new(
         venue: Venue,
         instruments: impl IntoIterator<Item = (Instrument, Decimal)>,
         seed: u64,
     ) -> Self {
+        let mut instruments = instruments.into_iter().peekable();
+        let asset = instruments
+            .peek()
+            .map_or_else(|| Text::new("USDT"), |(instrument, _)| instrument.settle.clone());
         Self {
             venue,
+            asset,
             quotes: instruments
-                .into_iter()
                 .map(|(instrument, price)| {
                     (
                         instrument.instrument.clone(),
@@ -415,7 +431,7 @@ impl Engine {
         for key in keys {
             self.fire_triggers(&key, &quote);
             self.fill_resting(&key, &quote);
-            self.liquidate_if_short(&key);
+            self.liquidate_if_short(&key, &quote.instrument.settle);
         }
     }
 
@@ -429,7 +445,7 @@ impl Engine {
         };
         let trade = Trade {
             instrument: instrument.clone(),
-            trade_id: self.trade_id(),
+            trade_id: self.trade_id(&instrument),
             side,
             size: quote.level_size(),
             price: quote.price,
@@ -547,7 +563,9 @@ impl Engine {
             size: holding.size.normalize(),
             entry_price: (!holding.size.is_zero()).then_some(holding.entry.normalize()),
             mark_price: mark,
-            unrealised_profit: mark.map(|mark| (holding.size * (mark - holding.entry)).normalize()),
+            unrealised_profit: mark.map(|mark| {
+                profit(self.counts_inverse(instrument), holding.size, holding.entry, mark).normalize()
+            }),
             leverage: Some(account.leverage_of(instrument)),
             margin_mode: Some(account.margin_modes.get(instrument).copied().unwrap_or_default()),
             liquidation_price: None,
@@ -555,44 +573,80 @@ impl Engine {
         }
     }
 
-    fn unrealised(&self, account: &Account) -> Decimal {
+    /// Whether sizes of an instrument are amounts of its quote asset.
+    fn counts_inverse(&self, instrument: &str) -> bool {
+        self.quotes
+            .get(instrument)
+            .is_some_and(|quote| is_inverse(&quote.instrument))
+    }
+
+    /// A size as the engine counts it in base units.
+    #[must_use]
+    pub fn in_base(&self, instrument: &str, size: Decimal, price: Decimal) -> Decimal {
+        if self.counts_inverse(instrument) {
+            value(true, size, price).normalize()
+        } else {
+            size
+        }
+    }
+
+    /// The holdings of an account that settle in an asset.
+    fn settled<'a>(
+        &'a self,
+        account: &'a Account,
+        asset: &'a str,
+    ) -> impl Iterator<Item = (&'a Quote, Holding)> {
         account
             .positions
             .iter()
-            .filter_map(|((instrument, _), holding)| {
-                let mark = self.quotes.get(instrument)?.price;
-                Some(holding.size * (mark - holding.entry))
+            .filter_map(|((instrument, _), holding)| Some((self.quotes.get(instrument)?, *holding)))
+            .filter(move |(quote, _)| quote.instrument.settle == asset)
+    }
+
+    fn unrealised(&self, account: &Account, asset: &str) -> Decimal {
+        self.settled(account, asset)
+            .map(|(quote, holding)| {
+                let inverse = is_inverse(&quote.instrument);
+                profit(inverse, holding.size, holding.entry, quote.price)
             })
             .sum()
     }
 
-    fn margin_used(&self, account: &Account) -> Decimal {
-        account
-            .positions
-            .iter()
-            .filter_map(|((instrument, _), holding)| {
-                let mark = self.quotes.get(instrument)?.price;
-                (holding.size.abs() * mark).checked_div(account.leverage_of(instrument))
+    fn margin_used(&self, account: &Account, asset: &str) -> Decimal {
+        self.settled(account, asset)
+            .filter_map(|(quote, holding)| {
+                value(is_inverse(&quote.instrument), holding.size.abs(), quote.price)
+                    .checked_div(account.leverage_of(&quote.instrument.instrument))
             })
             .sum()
     }
 
-    /// The account's money: wallet, equity, what is free.
+    fn wallet_of(&self, account: &Account, asset: &str) -> Decimal {
+        if self.asset == asset {
+            account.wallet
+        } else {
+            account.other_wallets.get(asset).copied().unwrap_or_default()
+        }
+    }
+
+    /// The account's money in the asset most instruments settle in: wallet, equity, what is free.
     #[must_use]
     pub fn balance(&self, key: &str) -> Option<Balance> {
+        self.balance_in(key, &self.asset)
+    }
+
+    /// The account's money in an asset.
+    #[must_use]
+    pub fn balance_in(&self, key: &str, asset: &str) -> Option<Balance> {
         let account = self.accounts.get(key)?;
-        let equity = account.wallet + self.unrealised(account);
-        let asset = self
-            .quotes
-            .values()
-            .next()
-            .map_or_else(|| Text::new("USDT"), |quote| quote.instrument.settle.clone());
+        let wallet = self.wallet_of(account, asset);
+        let equity = wallet + self.unrealised(account, asset);
         Some(Balance {
-            asset,
-            wallet: account.wallet.round_dp(8).normalize(),
+            asset: Text::new(asset),
+            wallet: wallet.round_dp(8).normalize(),
             equity: Some(equity.round_dp(8).normalize()),
             available: Some(
-                (equity - self.margin_used(account))
+                (equity - self.margin_used(account, asset))
                     .max(Decimal::ZERO)
                     .round_dp(8)
                     .normalize(),
@@ -601,7 +655,15 @@ impl Engine {
         })
     }
 
-    fn order_id(&mut self) -> (u64, Text) {
+    /// What Deribit's ids say first: the currency, save those of bitcoin.
+    fn id_prefix(&self, instrument: &str) -> String {
+        let currency = self.quotes.get(instrument).map(|quote| &quote.instrument.settle);
+        currency
+            .filter(|currency| *currency != "BTC")
+            .map_or_else(String::new, |currency| format!("{currency}-"))
+    }
+
+    fn order_id(&mut self, instrument: &str) -> (u64, Text) {
         self.next_order += 1;
         let number = self.next_order;
         let id = match self.venue {
@@ -609,18 +671,17 @@ impl Engine {
             Venue::Bybit => format!("a1b2c3d4-0000-4000-8000-{number:012x}"),
             // OKX, Bitget and HTX have ids beyond 2^53: a client that reads them as floats goes wrong here.
             Venue::Okx | Venue::Bitget | Venue::Htx => (1_000_000_000_000_000_000 + number).to_string(),
-            // Deribit's say the currency first, save those of bitcoin.
-            Venue::Deribit => format!("USDC-{number}"),
+            Venue::Deribit => format!("{}{number}", self.id_prefix(instrument)),
             Venue::Binance | Venue::Hyperliquid => number.to_string(),
         };
         (number, Text::from(id))
     }
 
-    fn trade_id(&mut self) -> Text {
+    fn trade_id(&mut self, instrument: &str) -> Text {
         self.next_trade += 1;
         let number = self.next_trade;
         Text::from(match self.venue {
-            Venue::Deribit => format!("USDC-{number}"),
+            Venue::Deribit => format!("{}{number}", self.id_prefix(instrument)),
             _ => number.to_string(),
         })
     }
@@ -694,7 +755,7 @@ impl Engine {
         let (number, order_id, client_order_id) = match waited {
             Some((number, waited)) => (number, waited.order_id, waited.client_order_id),
             None => {
-                let (number, order_id) = self.order_id();
+                let (number, order_id) = self.order_id(&order.instrument);
                 (number, order_id, order.client_order_id.clone())
             }
         };
@@ -745,7 +806,7 @@ impl Engine {
             Err(Reject::PostOnly | Reject::FillOrKill) => {}
             other => return other,
         }
-        let (number, order_id) = self.order_id();
+        let (number, order_id) = self.order_id(&order.instrument);
         let taken = Order {
             instrument: order.instrument.clone(),
             order_id,
@@ -791,7 +852,7 @@ impl Engine {
         if triggered(order.order_kind, order.side, order.trigger_price, quote.price) {
             return Err(Reject::WouldTrigger);
         }
-        let (number, order_id) = self.order_id();
+        let (number, order_id) = self.order_id(&order.instrument);
         let taken = Order {
             instrument: order.instrument.clone(),
             order_id,
@@ -848,6 +909,7 @@ impl Engine {
         let price = price.unwrap_or(quote.price);
         let units = match quote.instrument.size_unit {
             crate::model::SizeUnit::Base => Some(size),
+            _ if is_inverse(&quote.instrument) => Some(size),
             _ => quote.instrument.from_base(size, Some(price)),
         };
         let units = units.ok_or(Reject::Size)?;
@@ -860,7 +922,7 @@ impl Engine {
         }
         if !reduce_only
             && let Some(least) = quote.instrument.minimum_notional
-            && size * price < least
+            && value(is_inverse(&quote.instrument), size, price) < least
         {
             return Err(Reject::MinimumNotional);
         }
@@ -880,9 +942,12 @@ impl Engine {
             .holding(key, &quote.instrument.instrument, position_side)
             .size;
         let after = (open + side.signed(size)).abs();
-        let more = (after - open.abs()).max(Decimal::ZERO) * quote.price
+        let more = (after - open.abs()).max(Decimal::ZERO);
+        let more = value(is_inverse(&quote.instrument), more, quote.price)
             / account.leverage_of(&quote.instrument.instrument);
-        let free = account.wallet + self.unrealised(account) - self.margin_used(account);
+        let asset = &quote.instrument.settle;
+        let free = self.wallet_of(account, asset) + self.unrealised(account, asset)
+            - self.margin_used(account, asset);
         if more > free { Err(Reject::Margin) } else { Ok(()) }
     }
 
@@ -930,7 +995,8 @@ impl Engine {
             return;
         };
         let position = self.position(account, instrument, side, holding);
-        let balance = self.balance(key);
+        let asset = self.quotes.get(instrument).map(|quote| &quote.instrument.settle);
+        let balance = self.balance_in(key, asset.unwrap_or(&self.asset));
         self.updates.push(Update {
             account: Some(key.to_owned()),
             event: Event::Position(position),
@@ -1057,22 +1123,25 @@ impl Engine {
     }
 
     fn fill_whole(&mut self, key: &str, number: u64, size: Decimal, price: Decimal, liquidity: Liquidity) {
-        let trade_id = self.trade_id();
-        let (now_ms, asset) = (
-            self.now_ms,
-            self.balance(key).map(|balance| balance.asset).unwrap_or_default(),
-        );
+        let Some(instrument) = self.order_of(key, number).map(|order| order.instrument.clone()) else {
+            return;
+        };
+        let Some(quote) = self.quotes.get(&instrument) else {
+            return;
+        };
+        let (inverse, asset) = (is_inverse(&quote.instrument), quote.instrument.settle.clone());
+        let main = asset == self.asset;
+        let (trade_id, now_ms) = (self.trade_id(&instrument), self.now_ms);
         let Some(account) = self.accounts.get_mut(key) else {
             return;
         };
         let Some(order) = account.orders.get_mut(&number) else {
             return;
         };
-        let value = order.average_price.unwrap_or_default() * order.filled + price * size;
+        let before = (order.filled, order.average_price.unwrap_or_default());
         order.filled += size;
-        order.average_price = value
-            .checked_div(order.filled)
-            .map(|average| average.round_dp(10).normalize());
+        order.average_price =
+            average(inverse, before, (size, price)).map(|average| average.round_dp(10).normalize());
         order.status = if order.size.is_some_and(|asked| order.filled >= asked) {
             OrderStatus::Filled
         } else {
@@ -1084,15 +1153,19 @@ impl Engine {
         } else {
             TAKER_FEE
         };
-        let fee = (size * price * rate).round_dp(8).normalize();
+        let fee = (value(inverse, size, price) * rate).round_dp(8).normalize();
         let slot = (order.instrument.clone(), side_key(order.position_side));
         let signed = order.side.signed(size);
         let order = order.clone();
         let holding = account.positions.entry(slot).or_default();
-        let profit = holding.trade(signed, price);
+        let profit = holding.trade(inverse, signed, price);
         holding.time_ms = now_ms;
         let after = holding.size;
-        account.wallet += profit - fee;
+        if main {
+            account.wallet += profit - fee;
+        } else {
+            *account.other_wallets.entry(asset.clone()).or_default() += profit - fee;
+        }
         let fill = Fill {
             instrument: order.instrument.clone(),
             trade_id,
@@ -1294,28 +1367,39 @@ impl Engine {
         if account.position_mode == mode {
             return Err(Reject::Unchanged);
         }
-        if !flat || account.orders.values().any(|order| !order.status.is_final()) {
+        // A trigger that has fired is not waiting any more: the order that came of it counts.
+        let waits = |order: &Order| !order.status.is_final() && order.status != OrderStatus::Triggered;
+        if !flat || account.orders.values().any(waits) {
             return Err(Reject::NotFlat);
         }
         account.position_mode = mode;
         Ok(())
     }
 
-    fn liquidate_if_short(&mut self, key: &str) {
+    fn liquidate_if_short(&mut self, key: &str, asset: &str) {
         let Some(account) = self.accounts.get(key) else {
             return;
         };
-        let needed: Decimal = account
-            .positions
-            .iter()
-            .filter_map(|((instrument, _), holding)| {
-                Some(holding.size.abs() * self.quotes.get(instrument)?.price * MAINTENANCE)
+        let needed: Decimal = self
+            .settled(account, asset)
+            .map(|(quote, holding)| {
+                value(is_inverse(&quote.instrument), holding.size.abs(), quote.price) * MAINTENANCE
             })
             .sum();
-        if needed.is_zero() || account.wallet + self.unrealised(account) >= needed {
+        let equity = self.wallet_of(account, asset) + self.unrealised(account, asset);
+        if needed.is_zero() || equity >= needed {
             return;
         }
-        for position in self.positions(key) {
+        let short: Vec<Position> = self
+            .positions(key)
+            .into_iter()
+            .filter(|position| {
+                self.quotes
+                    .get(&position.instrument)
+                    .is_some_and(|quote| quote.instrument.settle == asset)
+            })
+            .collect();
+        for position in short {
             self.force_close(
                 key,
                 &position.instrument,
@@ -1334,7 +1418,7 @@ impl Engine {
         if open.is_zero() {
             return;
         }
-        let (number, order_id) = self.order_id();
+        let (number, order_id) = self.order_id(instrument);
         // What Binance calls these orders; other venues say the cause in a field of their own.
         let client_id = match cause {
             Cause::Liquidation => format!("autoclose-{number}"),
@@ -1383,33 +1467,6 @@ impl Engine {
     #[must_use]
     pub fn whole(value: Decimal) -> u64 {
         value.trunc().to_u64().unwrap_or_default()
-    }
-}
-
-impl Holding {
-    /// Trades `signed` at `price`; the profit that was realised.
-    fn trade(&mut self, signed: Decimal, price: Decimal) -> Decimal {
-        let before = self.size;
-        self.size += signed;
-        let same_way = before.is_zero() || before.is_sign_positive() == signed.is_sign_positive();
-        if same_way {
-            let value = before * self.entry + signed * price;
-            self.entry = value.checked_div(self.size).unwrap_or_default().round_dp(10);
-            return Decimal::ZERO;
-        }
-        let closed = before.abs().min(signed.abs());
-        let direction = if before.is_sign_positive() {
-            Decimal::ONE
-        } else {
-            Decimal::NEGATIVE_ONE
-        };
-        let profit = closed * (price - self.entry) * direction;
-        if self.size.is_zero() {
-            self.entry = Decimal::ZERO;
-        } else if self.size.is_sign_positive() != before.is_sign_positive() {
-            self.entry = price;
-        }
-        profit
     }
 }
 

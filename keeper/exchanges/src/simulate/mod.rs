@@ -3,6 +3,7 @@
 
 pub mod engine;
 pub mod faults;
+pub mod money;
 pub mod server;
 pub mod venues;
 pub mod wire;

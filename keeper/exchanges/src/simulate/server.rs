@@ -244,12 +244,41 @@ impl Drop for Simulator {
 
 fn truth_of(engine: &Engine, key: &str) -> Option<Truth> {
     let account = engine.account(key)?;
+    let orders = account.orders().map(|order| in_base(engine, order)).collect();
+    let fills = account.fills().iter().map(|fill| {
+        let base = |size| engine.in_base(&fill.instrument, size, fill.price);
+        Fill {
+            size: base(fill.size),
+            position_after: fill.position_after.map(base),
+            ..fill.clone()
+        }
+    });
+    let positions = engine.positions(key).into_iter().map(|position| {
+        let mark = position.mark_price.unwrap_or_default();
+        Position {
+            size: engine.in_base(&position.instrument, position.size, mark),
+            ..position
+        }
+    });
     Some(Truth {
         balance: engine.balance(key),
-        positions: engine.positions(key),
-        orders: account.orders().cloned().collect(),
-        fills: account.fills().to_vec(),
+        positions: positions.collect(),
+        orders,
+        fills: fills.collect(),
     })
+}
+
+/// An order with its sizes in base units: those of an inverse instrument at the price it fills or was asked for.
+fn in_base(engine: &Engine, order: &Order) -> Order {
+    let mark = || engine.quote(&order.instrument).map(|quote| quote.price);
+    let price = order.average_price.or(order.price).or(order.trigger_price);
+    let price = price.or_else(mark).unwrap_or_default();
+    let base = |size| engine.in_base(&order.instrument, size, price);
+    Order {
+        size: order.size.map(base),
+        filled: base(order.filled),
+        ..order.clone()
+    }
 }
 
 fn apply(inner: &Inner, fault: &Fault) {

@@ -114,6 +114,47 @@ export function deribit(ccxt, url, more = {}) {
   return { exchange, symbol, amount: 0.01, steps };
 }
 
+/// The perpetual that is counted in dollars and settled in bitcoin.
+export function deribitInverse(ccxt, url, more = {}) {
+  const exchange = client(ccxt.pro.deribit, url, { hosts: ['https://www.deribit.com', 'wss://www.deribit.com'], ...more });
+  const symbol = 'BTC/USD:BTC';
+  const steps = {
+    more: async ({ price, within, done, assert }) => {
+      const market = exchange.market(symbol);
+      assert.deepEqual([market.inverse, market.contractSize, market.precision.amount, market.settle], [true, 10, 10, 'BTC']);
+      await assert.rejects(exchange.privateGetBuy({ instrument_name: market.id, amount: 15, type: 'market' }), /10021|invalid_amount/);
+      done('sizes are multiples of ten dollars');
+      const bitcoin = async () => (await exchange.fetchBalance()).BTC.total;
+      const before = await bitcoin();
+      const bought = await exchange.createOrder(symbol, 'market', 'buy', 50_000);
+      const [trade] = bought.trades;
+      assert.equal(trade.fee.currency, 'BTC');
+      assert.ok(Math.abs(trade.fee.cost - (50_000 / trade.price) * 0.0005) < 1e-7, `fee ${trade.fee.cost}`);
+      const watched = Promise.all([exchange.watchBalance(), exchange.watchMyTrades(symbol)]);
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      const position = await exchange.fetchPosition(symbol);
+      assert.equal(position.contracts, 50_000);
+      assert.ok(Math.abs(position.notional - 50_000 / position.markPrice) < 1e-6, 'its worth is in bitcoin');
+      const earned = 50_000 / position.entryPrice - 50_000 / position.markPrice;
+      assert.ok(Math.abs(position.unrealizedPnl - earned) < 1e-6, `profit ${position.unrealizedPnl}, not ${earned}`);
+      const sold = await exchange.createOrder(symbol, 'market', 'sell', 50_000, undefined, { reduceOnly: true });
+      await within(watched, 'a balance and a fill');
+      const expected = before + 50_000 / trade.price - 50_000 / sold.trades[0].price - trade.fee.cost - sold.trades[0].fee.cost;
+      const after = await bitcoin();
+      assert.ok(Math.abs(after - expected) < 1e-6, `${after} bitcoin, not ${expected}`);
+      done('fees, profit and balance are in bitcoin');
+      const stop = await exchange.createOrder(symbol, 'limit', 'buy', 100, Math.round(price * 0.9));
+      assert.ok(!stop.id.includes('-'), 'ids of bitcoin name no currency');
+      await exchange.privateGetCancelAllByCurrency({ currency: 'USDC' });
+      assert.equal((await exchange.fetchOrder(stop.id)).status, 'open');
+      await exchange.privateGetCancelAllByCurrency({ currency: 'BTC' });
+      assert.equal((await exchange.fetchOrder(stop.id)).status, 'canceled');
+      done('currencies are kept apart');
+    },
+  };
+  return { exchange, symbol, amount: 1_000, steps };
+}
+
 export function htx(ccxt, url, more = {}) {
   const exchange = client(ccxt.pro.htx, url, {
     hosts: ['https://{hostname}', 'wss://api.hbdm.vn'],
@@ -191,12 +232,80 @@ export function bybit(ccxt, url, more = {}) {
   return { exchange, symbol: 'BTC/USDT:USDT', amount: 0.001, steps: { leverage: {} } };
 }
 
-export function bitget(ccxt, url, more = {}) {
+function bitgetClient(ccxt, url, uta, more) {
   const exchange = client(ccxt.pro.bitget, url, {
     hosts: ['https://api.{hostname}', 'wss://ws.bitget.com'],
-    options: { fetchMarkets: { types: ['swap'] }, defaultType: 'swap' },
+    // Said here, since ccxt would ask the account, which is of both kinds on the simulator.
+    options: { uta, fetchMarkets: { types: ['swap'] }, defaultType: 'swap' },
     ...more,
   });
   exchange.has.fetchCurrencies = false;
+  return exchange;
+}
+
+export function bitget(ccxt, url, more = {}) {
+  const exchange = bitgetClient(ccxt, url, false, more);
   return { exchange, symbol: 'BTC/USDT:USDT', amount: 0.0002, steps: { leverage: {} } };
+}
+
+export function bitgetUnified(ccxt, url, more = {}) {
+  const exchange = bitgetClient(ccxt, url, true, more);
+  const symbol = 'BTC/USDT:USDT';
+  const amount = 0.0002;
+  const steps = {
+    leverage: {},
+    more: async ({ price, within, done, assert }) => {
+      await within(Promise.all([exchange.watchOrderBook(symbol), exchange.watchTrades(symbol), exchange.watchOHLCV(symbol)]), 'market data');
+      for (let change = 0; change < 3; change += 1) {
+        await within(exchange.watchOrderBook(symbol), 'a change of the book');
+      }
+      const book = exchange.orderbooks[symbol];
+      assert.ok(book.bids[0][0] < book.asks[0][0] && book.bids.length <= 20, 'changes keep the book sound');
+      assert.equal((await exchange.fetchOHLCV(symbol, '1h', undefined, 5)).length, 5);
+      done('book with its changes, trades and candles over a socket');
+
+      const pushes = Promise.all([exchange.watchMyTrades(symbol), exchange.watchBalance(), exchange.watchPositions([symbol])]);
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      await exchange.createOrder(symbol, 'market', 'buy', amount);
+      const [trades] = await within(pushes, 'a fill, a balance and a position');
+      assert.equal(trades.at(-1).amount, amount);
+      assert.equal((await exchange.fetchPosition(symbol)).side, 'long');
+      const stop = await exchange.createOrder(symbol, 'market', 'sell', amount, undefined, { stopLossPrice: price * 0.9, reduceOnly: true });
+      const waiting = await exchange.fetchOpenOrders(symbol, undefined, undefined, { trigger: true });
+      assert.ok(waiting.some((one) => one.id === stop.id && one.amount === amount));
+      await exchange.cancelOrder(stop.id, symbol, { trigger: true });
+      const turned = within(exchange.watchPositions([symbol]), 'the end of a position');
+      await exchange.closePosition(symbol);
+      assert.equal((await turned).find((one) => one.symbol === symbol)?.contracts, 0);
+      assert.deepEqual(await exchange.fetchPositions([symbol]), []);
+      done('a fill, a balance and a position were pushed; a stop waited; the position was closed');
+
+      const order = (clientOrderId) => ({ symbol, type: 'limit', side: 'buy', amount, price: price * 0.9, params: { clientOrderId } });
+      const placed = await exchange.createOrders([order('first'), order('second'), order('third')]);
+      assert.deepEqual(placed.map((one) => one.clientOrderId), ['first', 'second', 'third']);
+      await exchange.cancelOrders([placed[0].id, placed[1].id], symbol);
+      assert.deepEqual((await exchange.fetchOpenOrders(symbol)).map((one) => one.id), [placed[2].id]);
+      await exchange.cancelAllOrders(symbol);
+      assert.deepEqual(await exchange.fetchOpenOrders(symbol), []);
+      assert.ok((await exchange.fetchCanceledOrders(symbol)).some((one) => one.id === placed[2].id));
+      // ccxt has no class for the code of v3.
+      await assert.rejects(exchange.fetchOrder(`${placed[2].id}0`, symbol), /25204/);
+      await assert.rejects(exchange.cancelOrder(placed[2].id, symbol), /25204/);
+      done('three at once, cancelled in part and whole; what is gone is not found');
+
+      await assert.rejects(exchange.createOrder(symbol, 'market', 'buy', amount, undefined, { hedged: true }), /40774/);
+      await exchange.setPositionMode(true);
+      await exchange.createOrder(symbol, 'market', 'buy', amount * 2, undefined, { hedged: true });
+      await exchange.createOrder(symbol, 'market', 'sell', amount, undefined, { hedged: true });
+      const both = await exchange.fetchPositions([symbol]);
+      assert.deepEqual(both.map((one) => [one.side, one.contracts]).sort(), [['long', amount * 2], ['short', amount]]);
+      // The way of the order, with the position beside: in v2 closing a long position is a buy.
+      await exchange.createOrder(symbol, 'market', 'sell', amount * 2, undefined, { hedged: true, reduceOnly: true });
+      await exchange.createOrder(symbol, 'market', 'buy', amount, undefined, { hedged: true, reduceOnly: true });
+      assert.deepEqual(await exchange.fetchPositions([symbol]), []);
+      await exchange.setPositionMode(false);
+      done('both sides of a position beside each other');
+    },
+  };
+  return { exchange, symbol, amount, steps };
 }

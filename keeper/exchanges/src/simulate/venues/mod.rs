@@ -47,6 +47,8 @@ pub fn wire(venue: Venue) -> (Box<dyn Wire>, Listing) {
 pub fn account(venue: Venue) -> Account {
     match venue {
         Venue::Hyperliquid => hyperliquid::account(DEFAULT_WALLET),
+        // Inverse perpetuals settle in bitcoin.
+        Venue::Deribit => default_account(DEFAULT_WALLET).with_wallet("BTC", Decimal::ONE_HUNDRED),
         _ => default_account(DEFAULT_WALLET),
     }
 }

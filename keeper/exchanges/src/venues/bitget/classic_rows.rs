@@ -67,7 +67,7 @@ fn way(mode: &str, position: Option<&str>, trade_side: &str, side: &str) -> Resu
 }
 
 /// The way of a fill, whose message does not name the position: in hedge mode `side` is the position's, a recorded close of
-/// a long position says `buy`.
+/// a long position says `buy`. That the socket means the same is unconfirmed; no state is made of it.
 fn fill_way(mode: &str, trade_side: &str, side: &str) -> Result<Way, DecodeError> {
     let stated = words::side(side)?;
     if words::position_mode(mode)? == PositionMode::OneWay {
@@ -272,16 +272,7 @@ pub(super) struct FillRow<'a> {
 }
 
 impl FillRow<'_> {
-    /// A row of the socket. None where its side cannot be told for certain: of a close in hedge mode the documentation of
-    /// the socket names the order's side, and replies name the position's. The message about the order carries the same
-    /// fill and names both.
-    pub(super) fn pushed(&self) -> Result<Option<Fill>, DecodeError> {
-        let fill = self.read()?;
-        let hedge = words::position_mode(self.pos_mode)? == PositionMode::Hedge;
-        Ok((!hedge || self.trade_side != "close").then_some(fill))
-    }
-
-    /// A row of a reply.
+    /// A row of a reply or of the socket.
     pub(super) fn read(&self) -> Result<Fill, DecodeError> {
         let way = fill_way(self.pos_mode, self.trade_side, self.side)?;
         Ok(Fill {
@@ -549,25 +540,5 @@ mod tests {
             (burst.side, burst.position_side, burst.cause),
             (Side::Sell, PositionSide::Long, Cause::Liquidation)
         );
-    }
-
-    #[test]
-    fn a_fill_on_the_socket_whose_side_may_mean_either_is_left_to_the_message_about_the_order() {
-        let row = |mode: &str, deed: &str| {
-            format!(
-                r#"{{"symbol":"BTCUSDT","orderId":"1","tradeId":"2","side":"buy","price":"1","baseVolume":"1",
-                    "tradeSide":"{deed}","posMode":"{mode}","tradeScope":"taker","cTime":"3"}}"#
-            )
-        };
-        for (mode, deed, told) in [
-            ("hedge_mode", "close", false),
-            ("hedge_mode", "open", true),
-            ("hedge_mode", "burst_close_long", true),
-            ("one_way_mode", "buy_single", true),
-        ] {
-            let text = row(mode, deed);
-            let row: FillRow<'_> = serde_json::from_str(&text).unwrap();
-            assert_eq!(row.pushed().unwrap().is_some(), told, "{mode} {deed}");
-        }
     }
 }

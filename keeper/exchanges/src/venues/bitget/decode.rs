@@ -177,7 +177,7 @@ fn classic(
             Ok(())
         }),
         "fill" => each(data, |row: classic_rows::FillRow<'_>| {
-            events.extend(row.pushed()?.map(Event::Fill));
+            events.push(Event::Fill(row.read()?));
             Ok(())
         }),
         "positions" => {

@@ -267,6 +267,13 @@ fn list<'a, R: Deserialize<'a>, T>(
     Ok(rows)
 }
 
+/// The venue lists the newest first; those of one millisecond must be turned round too.
+fn oldest_first<T>(mut rows: Vec<T>, time_ms: impl Fn(&T) -> u64) -> Vec<T> {
+    rows.reverse();
+    rows.sort_by_key(time_ms);
+    rows
+}
+
 /// The only row of a list.
 fn only<T>(mut rows: Vec<T>) -> Result<T, DecodeError> {
     if rows.len() == 1 {
@@ -329,9 +336,8 @@ fn market(
         })?)?),
         Operation::Book(of) => Reply::Book(parse::<BookRow<'_>>(data)?.read(&of.instrument, true, false)?),
         Operation::Trades(of) => {
-            let mut trades = list(data, |row: TradeRow<'_>| row.read(&of.instrument))?;
-            trades.sort_by_key(|trade| trade.time_ms);
-            Reply::Trades(trades)
+            let trades = list(data, |row: TradeRow<'_>| row.read(&of.instrument))?;
+            Reply::Trades(oldest_first(trades, |trade| trade.time_ms))
         }
         Operation::Klines(of) => {
             let mut klines = list(data, |row: KlineRow<'_>| {
@@ -371,9 +377,8 @@ fn classic(operation: &Operation, data: &RawValue, told_ms: u64) -> Result<Reply
         }
         Operation::Order(_) => Reply::Order(Box::new(parse::<classic_rows::OrderRow<'_>>(data)?.replied()?)),
         Operation::Fills(_) => {
-            let mut fills = listed(data, |row: classic_rows::FillRow<'_>| row.read())?;
-            fills.sort_by_key(|fill| fill.time_ms);
-            Reply::Fills(fills)
+            let fills = listed(data, |row: classic_rows::FillRow<'_>| row.read())?;
+            Reply::Fills(oldest_first(fills, |fill| fill.time_ms))
         }
         _ => Reply::Done,
     })
@@ -409,8 +414,7 @@ fn unified(operation: &Operation, data: &RawValue, told_ms: u64) -> Result<Reply
                     .as_ref()
                     .is_none_or(|wanted: &Text| *wanted == fill.instrument)
             });
-            fills.sort_by_key(|fill| fill.time_ms);
-            Reply::Fills(fills)
+            Reply::Fills(oldest_first(fills, |fill| fill.time_ms))
         }
         _ => Reply::Done,
     })

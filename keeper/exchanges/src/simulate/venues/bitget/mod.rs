@@ -1,7 +1,8 @@
-//! Bitget v2 USDT futures of a classic account as its documentation describes the wire. v3 (the unified account) is refused
-//! as the venue refuses it to a classic account.
+//! Bitget's USDT futures as its documentation describes the wire: v2 here, v3 in [`unified`], both on the same accounts. The
+//! venue has an account in one of the two and refuses it the other one with 40084 or 40085; here it may use either, so that
+//! one simulator serves clients of both.
 //!
-//! In hedge mode an order's side is that of the position, not of the trade: closing a long position is `buy`/`close`.
+//! In hedge mode of v2 an order's side is that of the position, not of the trade: closing a long position is `buy`/`close`.
 //! Margin mode is the order's while an instrument has no position; later it stays.
 
 use std::collections::HashMap;
@@ -21,6 +22,7 @@ mod orders;
 mod rest;
 mod rows;
 mod socket;
+mod unified;
 
 /// Requests of an address in a minute.
 const ADDRESS: Limit = Limit {
@@ -219,9 +221,8 @@ impl Wire for Bitget {
 
     fn costs(&self, request: &Incoming) -> Vec<Cost> {
         let path = request.path.trim_start_matches("/api/v2/mix/");
-        let limit = LIMITS
-            .into_iter()
-            .find(|limit| limit.bucket == path)
+        let limit = unified::limit(&request.path)
+            .or_else(|| LIMITS.into_iter().find(|limit| limit.bucket == path))
             .unwrap_or(OTHER);
         [limit, ADDRESS].map(|limit| Cost { limit, weight: 1 }).to_vec()
     }

@@ -49,7 +49,7 @@ fn margin_coin(asked: &Value) -> Result<(), Refusal> {
     }
 }
 
-fn mode_of(key: &str, engine: &Engine) -> PositionMode {
+pub(super) fn mode_of(key: &str, engine: &Engine) -> PositionMode {
     engine
         .account(key)
         .map_or(PositionMode::OneWay, |account| account.position_mode)
@@ -86,7 +86,7 @@ fn ways(asked: &Value, mode: PositionMode) -> Result<(Side, PositionSide, bool),
     }
 }
 
-fn order_ref(asked: &Value) -> Result<OrderRef, Refusal> {
+pub(super) fn order_ref(asked: &Value) -> Result<OrderRef, Refusal> {
     let wanted = OrderRef {
         instrument: text(asked, "symbol").unwrap_or_default(),
         order_id: text(asked, "orderId"),
@@ -129,7 +129,7 @@ impl Lists {
 }
 
 impl Bitget {
-    fn remember(&self, order: &Order, margin_mode: MarginMode, plan: Text, trigger_by: Text) {
+    pub(super) fn remember(&self, order: &Order, margin_mode: MarginMode, plan: Text, trigger_by: Text) {
         self.extras().insert(
             order.order_id.clone(),
             Extra {
@@ -474,7 +474,7 @@ pub(super) fn is_plan(asked: &str, plan: &str) -> bool {
     asked == plan || (asked == "profit_loss" && plan != "normal_plan")
 }
 
-const fn kind_of(stop: bool, limit: bool) -> OrderKind {
+pub(super) const fn kind_of(stop: bool, limit: bool) -> OrderKind {
     match (stop, limit) {
         (true, false) => OrderKind::StopMarket,
         (true, true) => OrderKind::StopLimit,

@@ -18,10 +18,10 @@ use crate::simulate::wire::Incoming;
 /// How far off a request's time may be.
 const WINDOW_MS: u64 = 30_000;
 /// Rows of a page.
-const PAGE: usize = 100;
+pub(super) const PAGE: usize = 100;
 
 /// The account of a signed request.
-fn authenticate(request: &Incoming, engine: &Engine) -> Result<String, Refusal> {
+pub(super) fn authenticate(request: &Incoming, engine: &Engine) -> Result<String, Refusal> {
     let header = |name: &str, code: &'static str, message: &str| {
         request
             .header(name)
@@ -163,7 +163,7 @@ fn page(list: &str, rows: impl Iterator<Item = (u64, Value)>, asked: &Value) -> 
     data
 }
 
-fn in_scope(asked: &Value, instrument: &str, time_ms: u64) -> bool {
+pub(super) fn in_scope(asked: &Value, instrument: &str, time_ms: u64) -> bool {
     text(asked, "symbol").is_none_or(|name| name == instrument)
         && whole(asked, "startTime").is_none_or(|first| time_ms >= first)
         && whole(asked, "endTime").is_none_or(|last| time_ms <= last)
@@ -174,13 +174,8 @@ impl Bitget {
         let now_ms = engine.now_ms();
         let answer = if let Some(path) = request.path.strip_prefix("/api/v2/") {
             self.v2(path, request, engine)
-        } else if request.path.starts_with("/api/v3/") {
-            authenticate(request, engine).and_then(|_| {
-                Err(refusal(
-                    "40084",
-                    "You are in Classic Account mode, and the Unified Account API is not supported at this time",
-                ))
-            })
+        } else if let Some(path) = request.path.strip_prefix("/api/v3/") {
+            self.v3(path, request, engine)
         } else {
             return envelope(404, "40404", "Request URL NOT FOUND", &Value::Null, now_ms);
         };

@@ -37,7 +37,7 @@ const fn position_word(side: PositionSide) -> &'static str {
     }
 }
 
-const fn closes(side: Side, position: PositionSide) -> bool {
+pub(super) const fn closes(side: Side, position: PositionSide) -> bool {
     matches!(
         (side, position),
         (Side::Sell, PositionSide::Long) | (Side::Buy, PositionSide::Short)
@@ -45,7 +45,7 @@ const fn closes(side: Side, position: PositionSide) -> bool {
 }
 
 /// What an order does to a position, and who made it do so.
-const fn deed(side: Side, position: PositionSide, cause: Cause) -> &'static str {
+pub(super) const fn deed(side: Side, position: PositionSide, cause: Cause) -> &'static str {
     let buy = matches!(side, Side::Buy);
     match (position, cause) {
         (PositionSide::Net, Cause::User) if buy => "buy_single",
@@ -85,7 +85,7 @@ pub(super) const fn mode_word(mode: PositionMode) -> &'static str {
     }
 }
 
-const fn mode_of(side: PositionSide) -> &'static str {
+pub(super) const fn mode_of(side: PositionSide) -> &'static str {
     mode_word(match side {
         PositionSide::Net => PositionMode::OneWay,
         _ => PositionMode::Hedge,
@@ -111,7 +111,7 @@ const fn plan_word(status: OrderStatus) -> &'static str {
     }
 }
 
-const fn in_force_word(in_force: TimeInForce) -> &'static str {
+pub(super) const fn in_force_word(in_force: TimeInForce) -> &'static str {
     match in_force {
         TimeInForce::GoodTilCancelled | TimeInForce::GoodTilDate => "gtc",
         TimeInForce::ImmediateOrCancel => "ioc",
@@ -120,14 +120,14 @@ const fn in_force_word(in_force: TimeInForce) -> &'static str {
     }
 }
 
-const fn kind_word(kind: OrderKind) -> &'static str {
+pub(super) const fn kind_word(kind: OrderKind) -> &'static str {
     match kind {
         OrderKind::Limit | OrderKind::StopLimit | OrderKind::TakeProfitLimit => "limit",
         _ => "market",
     }
 }
 
-const fn scope_word(fill: &Fill) -> &'static str {
+pub(super) const fn scope_word(fill: &Fill) -> &'static str {
     match fill.liquidity {
         Some(Liquidity::Maker) => "maker",
         _ => "taker",
@@ -139,14 +139,14 @@ pub(super) fn trade_id(fill: &Fill) -> u64 {
 }
 
 /// An id the venue gives where the client gave none.
-fn client_id(order: &Order) -> Text {
+pub(super) fn client_id(order: &Order) -> Text {
     order.client_order_id.clone().unwrap_or_else(|| {
         let number: u64 = order.order_id.parse().unwrap_or_default();
         Text::from((number + 1_000_000_000).to_string())
     })
 }
 
-fn fee_of(fills: &[Fill], order: &Order) -> Decimal {
+pub(super) fn fee_of(fills: &[Fill], order: &Order) -> Decimal {
     fills
         .iter()
         .filter(|fill| fill.order_id == order.order_id)

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::super::shared::{checksum, interval_starts, next_funding, plain, text, whole};
 use super::rest::interval_ms;
 use super::rows::{fill_row, level_rows, position_row, pushed_account, ticker_row, trade_side_word};
+use super::unified::socket::{PRIVATE_PATH, PUBLIC_PATH};
 use super::{Bitget, Refusal, refusal, signature};
 use crate::model::{Book, BookCheck, Event};
 use crate::simulate::engine::{Account, Engine, Quote, Update};
@@ -23,6 +24,11 @@ const PRODUCT: &str = "USDT-FUTURES";
 
 const PRIVATE: [&str; 5] = ["orders", "orders-algo", "positions", "fill", "account"];
 
+/// Whether a socket speaks v3.
+fn is_unified(socket: &Socket) -> bool {
+    matches!(socket.path.as_str(), PUBLIC_PATH | PRIVATE_PATH)
+}
+
 /// Closes a socket whose client said nothing for long.
 pub(super) fn silent(socket: &Socket, now_ms: u64) -> Option<(Frame, u64)> {
     let heard_ms = socket.memory["heard_ms"].as_u64()?;
@@ -30,7 +36,7 @@ pub(super) fn silent(socket: &Socket, now_ms: u64) -> Option<(Frame, u64)> {
         .then(|| (Frame::Close(1000, "no ping".to_owned()), SILENCE_MS))
 }
 
-fn problem(refusal: &Refusal, argument: Option<&Value>) -> Frame {
+pub(super) fn problem(refusal: &Refusal, argument: Option<&Value>) -> Frame {
     // The codes are numbers on sockets.
     let code: u32 = refusal.code.parse().unwrap_or_default();
     let mut message = json!({ "event": "error", "code": code, "msg": refusal.message });
@@ -54,7 +60,7 @@ fn no_channel(argument: &Value) -> Refusal {
     )
 }
 
-fn pushed(argument: &Value, action: &str, data: Vec<Value>, engine: &Engine) -> Frame {
+pub(super) fn pushed(argument: &Value, action: &str, data: Vec<Value>, engine: &Engine) -> Frame {
     Frame::json(&json!({ "action": action, "arg": argument, "data": data, "ts": engine.now_ms() }))
 }
 
@@ -91,7 +97,7 @@ impl Bitget {
         let number = self.connections.fetch_add(1, Ordering::Relaxed);
         socket.memory = json!({ "connId": format!("c{number:x}"), "heard_ms": engine.now_ms(), "requests": 0, "books": {} });
         match socket.path.as_str() {
-            "/v2/ws/public" | "/v2/ws/private" => Vec::new(),
+            "/v2/ws/public" | "/v2/ws/private" | PUBLIC_PATH | PRIVATE_PATH => Vec::new(),
             _ => vec![Frame::Close(1008, "Not Found".to_owned())],
         }
     }
@@ -116,7 +122,9 @@ impl Bitget {
                 match answer {
                     Ok(key) => {
                         socket.account = Some(key);
-                        vec![Frame::json(&json!({ "event": "login", "code": 0 }))]
+                        vec![Frame::json(
+                            &json!({ "event": "login", "code": 0, "connId": socket.memory["connId"] }),
+                        )]
                     }
                     Err(refusal) => vec![problem(&refusal, None)],
                 }
@@ -148,7 +156,12 @@ impl Bitget {
     }
 
     fn subscribe(&self, socket: &mut Socket, argument: &Value, engine: &Engine) -> Vec<Frame> {
-        let first = match self.first(socket, argument, engine) {
+        let first = if is_unified(socket) {
+            self.unified_first(socket, argument, engine)
+        } else {
+            self.first(socket, argument, engine)
+        };
+        let first = match first {
             Ok(first) => first,
             Err(refusal) => return vec![problem(&refusal, Some(argument))],
         };
@@ -230,7 +243,13 @@ impl Bitget {
             .topics
             .iter()
             .filter_map(|topic| serde_json::from_str::<Value>(topic).ok())
-            .filter_map(|argument| self.event(socket, &argument, update, engine))
+            .filter_map(|argument| {
+                if is_unified(socket) {
+                    self.unified_event(socket, &argument, update, engine)
+                } else {
+                    self.event(socket, &argument, update, engine)
+                }
+            })
             .collect()
     }
 

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::form::{
-    CURRENCY, amount, book_levels, fill_of, instrument_of, order_of, position_in, position_of, summary,
-    ticker_of, trade_of,
+    CURRENCIES, amount, book_levels, fill_of, index_name, instrument_of, order_of, position_in, position_of,
+    settled_in, summary, ticker_of, trade_of,
 };
 use super::{Deribit, Failure};
 use crate::model::{
@@ -74,7 +74,7 @@ fn orders(engine: &Engine, key: &str, wanted: impl Fn(&Order) -> bool) -> Value 
         .into_iter()
         .flat_map(|account| account.orders().rev())
         .filter(|order| wanted(order))
-        .map(order_of)
+        .map(|order| order_of(engine, order))
         .collect()
 }
 
@@ -89,7 +89,7 @@ fn fills_of_order(engine: &Engine, key: &str, order_id: &str) -> Value {
 }
 
 fn with_trades(engine: &Engine, key: &str, order: &Order) -> Value {
-    json!({ "order": order_of(order), "trades": fills_of_order(engine, key, &order.order_id) })
+    json!({ "order": order_of(engine, order), "trades": fills_of_order(engine, key, &order.order_id) })
 }
 
 fn user_trades(
@@ -164,10 +164,11 @@ fn book_summary(engine: &Engine, quote: &Quote) -> Value {
             "current_funding": amount(Decimal::new(1, 5)) })
 }
 
-fn in_currency(parameters: &Parameters<'_>) -> bool {
-    parameters
-        .text("currency")
-        .is_none_or(|currency| currency == "any" || currency == CURRENCY)
+/// Whether an instrument settles in the currency that is asked for.
+fn in_currency(parameters: &Parameters<'_>, engine: &Engine, instrument: &str) -> bool {
+    parameters.text("currency").is_none_or(|currency| {
+        currency == "any" || settled_in(engine, instrument).is_some_and(|settle| settle == currency)
+    })
 }
 
 fn of_kind(parameters: &Parameters<'_>) -> bool {
@@ -194,15 +195,19 @@ impl Deribit {
             "test" | "hello" => json!({ "version": "1.2.26" }),
             "status" => json!({ "locked": "false" }),
             "get_currencies" => {
-                json!([{ "currency": CURRENCY, "currency_long": "USD Coin", "coin_type": "USDC", "fee_precision": 6,
-                         "min_confirmations": 1, "min_withdrawal_fee": amount(Decimal::ZERO),
-                         "withdrawal_fee": amount(Decimal::ZERO), "withdrawal_priorities": [] }])
+                let row = |(currency, name, places): (&str, &str, u32)| {
+                    json!({ "currency": currency, "currency_long": name, "coin_type": currency, "fee_precision": places,
+                            "min_confirmations": 1, "min_withdrawal_fee": amount(Decimal::ZERO),
+                            "withdrawal_fee": amount(Decimal::ZERO), "withdrawal_priorities": [] })
+                };
+                json!([row(("USDC", "USD Coin", 6)), row(("BTC", "Bitcoin", 4))])
             }
             "get_instruments" => {
                 let expired = parameters.flag("expired");
                 engine
                     .quotes()
-                    .filter(|_| in_currency(parameters) && of_kind(parameters) && !expired)
+                    .filter(|quote| in_currency(parameters, engine, &quote.instrument.instrument))
+                    .filter(|_| of_kind(parameters) && !expired)
                     .map(instrument_of)
                     .collect()
             }
@@ -219,14 +224,18 @@ impl Deribit {
             "get_book_summary_by_instrument" => json!([book_summary(engine, parameters.quote(engine)?)]),
             "get_book_summary_by_currency" => engine
                 .quotes()
-                .filter(|_| in_currency(parameters) && of_kind(parameters))
+                .filter(|quote| in_currency(parameters, engine, &quote.instrument.instrument))
+                .filter(|_| of_kind(parameters))
                 .map(|quote| book_summary(engine, quote))
                 .collect(),
             "get_last_trades_by_instrument" | "get_last_trades_by_instrument_and_time" => {
                 let quote = parameters.quote(engine)?;
                 let trade = Trade {
                     instrument: quote.instrument.instrument.clone(),
-                    trade_id: Text::from(format!("{CURRENCY}-{}", quote.sequence)),
+                    trade_id: Text::from(match quote.instrument.settle.as_str() {
+                        "BTC" => quote.sequence.to_string(),
+                        currency => format!("{currency}-{}", quote.sequence),
+                    }),
                     side: Side::Buy,
                     size: quote.instrument.lot,
                     price: quote.price,
@@ -235,7 +244,7 @@ impl Deribit {
                     liquidation: false,
                     time_ms: engine.now_ms(),
                 };
-                json!({ "trades": [trade_of(&trade)], "has_more": false })
+                json!({ "trades": [trade_of(engine, &trade)], "has_more": false })
             }
             "get_tradingview_chart_data" => chart(engine, parameters)?,
             "get_funding_rate_value" => {
@@ -252,7 +261,7 @@ impl Deribit {
                 let wanted = parameters.need("index_name")?;
                 let quote = engine
                     .quotes()
-                    .find(|quote| wanted == format!("{}_usdc", quote.instrument.base.to_lowercase()))
+                    .find(|quote| wanted == index_name(&quote.instrument))
                     .ok_or_else(|| Failure::parameter("index_name", "unknown index"))?;
                 json!({ "index_price": amount(quote.price), "estimated_delivery_price": amount(quote.price) })
             }
@@ -288,12 +297,15 @@ impl Deribit {
             }
             "cancel_all" => Ok(json!(engine.cancel_all(key, None, true).len())),
             "cancel_all_by_currency" | "cancel_all_by_kind_or_type" => {
-                let cancelled = if in_currency(parameters) {
-                    engine.cancel_all(key, None, true).len()
-                } else {
-                    0
-                };
-                Ok(json!(cancelled))
+                let names: Vec<Text> = engine
+                    .quotes()
+                    .map(|quote| quote.instrument.instrument.clone())
+                    .filter(|name| in_currency(parameters, engine, name))
+                    .collect();
+                let cancelled = names
+                    .iter()
+                    .map(|name| engine.cancel_all(key, Some(name), true).len());
+                Ok(json!(cancelled.sum::<usize>()))
             }
             "cancel_all_by_instrument" => {
                 let name = parameters.quote(engine)?.instrument.instrument.clone();
@@ -313,9 +325,9 @@ impl Deribit {
     ) -> Result<Value, Failure> {
         Ok(match method {
             "get_open_orders" => orders(engine, key, open),
-            "get_open_orders_by_currency" => {
-                orders(engine, key, |order| open(order) && in_currency(parameters))
-            }
+            "get_open_orders_by_currency" => orders(engine, key, |order| {
+                open(order) && in_currency(parameters, engine, &order.instrument)
+            }),
             "get_open_orders_by_instrument" => {
                 let name = &parameters.quote(engine)?.instrument.instrument;
                 orders(engine, key, |order| open(order) && order.instrument == *name)
@@ -326,7 +338,9 @@ impl Deribit {
                     open(order) && order.client_order_id.as_deref() == Some(label.as_str())
                 })
             }
-            "get_order_history_by_currency" => orders(engine, key, |order| order.status.is_final()),
+            "get_order_history_by_currency" => orders(engine, key, |order| {
+                order.status.is_final() && in_currency(parameters, engine, &order.instrument)
+            }),
             "get_order_history_by_instrument" => {
                 let name = &parameters.quote(engine)?.instrument.instrument;
                 orders(engine, key, |order| {
@@ -341,7 +355,7 @@ impl Deribit {
                 engine
                     .account(key)
                     .and_then(|account| account.order(&wanted))
-                    .map(order_of)
+                    .map(|order| order_of(engine, order))
                     .ok_or_else(|| self.refuse(&Reject::UnknownOrder))?
             }
             "get_order_state_by_label" => {
@@ -356,23 +370,26 @@ impl Deribit {
                 user_trades(engine, key, parameters, |fill| fill.instrument == *name)
             }
             "get_user_trades_by_currency" | "get_user_trades_by_currency_and_time" => {
-                user_trades(engine, key, parameters, |_| in_currency(parameters))
+                user_trades(engine, key, parameters, |fill| {
+                    in_currency(parameters, engine, &fill.instrument)
+                })
             }
             "get_position" => {
                 let name = &parameters.quote(engine)?.instrument.instrument;
-                position_of(&position_in(engine, key, name), None)
+                position_of(engine, &position_in(engine, key, name), None)
             }
             "get_positions" => engine
                 .positions(key)
                 .iter()
-                .filter(|_| in_currency(parameters) && of_kind(parameters))
-                .map(|position| position_of(position, None))
+                .filter(|position| in_currency(parameters, engine, &position.instrument))
+                .filter(|_| of_kind(parameters))
+                .map(|position| position_of(engine, position, None))
                 .collect(),
             "get_account_summary" => summary(engine, key, &parameters.need("currency")?),
             "get_account_summaries" => {
                 json!({ "id": 10, "username": "simulated", "system_name": "simulated", "type": "main", "email": "",
                         "creation_timestamp": 1_600_000_000_000_u64, "login_enabled": false,
-                        "summaries": [summary(engine, key, CURRENCY), summary(engine, key, "BTC")] })
+                        "summaries": CURRENCIES.map(|currency| summary(engine, key, currency)) })
             }
             "get_subaccounts" => {
                 json!([{ "id": 10, "username": "simulated", "system_name": "simulated", "type": "main" }])
@@ -560,7 +577,7 @@ impl Deribit {
         }
         engine
             .cancel(key, wanted)
-            .map(|order| order_of(&order))
+            .map(|order| order_of(engine, &order))
             .map_err(|reject| self.refuse(&reject))
     }
 

@@ -3,14 +3,39 @@
 use serde_json::{Value, json};
 
 use crate::model::{
-    Book, Cause, Decimal, Fill, Liquidity, Order, OrderKind, OrderStatus, Position, Side, TimeInForce, Trade,
+    Book, Cause, Decimal, Fill, Instrument, Liquidity, Order, OrderKind, OrderStatus, Position, Side,
+    TimeInForce, Trade,
 };
 use crate::simulate::engine::{Engine, Quote};
+use crate::simulate::money::{is_inverse, value};
 use crate::simulate::venues::books::changes;
 use crate::simulate::wire::number;
 
-/// The account's currency.
+/// The currency of linear instruments.
 pub(super) const CURRENCY: &str = "USDC";
+/// What the account has: each currency has margin and profit of its own.
+pub(super) const CURRENCIES: [&str; 2] = [CURRENCY, "BTC"];
+
+/// What an instrument settles in.
+pub(super) fn settled_in<'a>(engine: &'a Engine, instrument: &str) -> Option<&'a str> {
+    engine
+        .quote(instrument)
+        .map(|quote| quote.instrument.settle.as_str())
+}
+
+/// The index an instrument follows.
+pub(super) fn index_name(instrument: &Instrument) -> String {
+    format!("{}_{}", instrument.base, instrument.quote).to_lowercase()
+}
+
+/// What a size is in contracts: those of inverse instruments are of ten dollars.
+fn contracts(engine: &Engine, instrument: &str, size: Decimal) -> Decimal {
+    engine
+        .quote(instrument)
+        .filter(|quote| is_inverse(&quote.instrument))
+        .and_then(|quote| size.checked_div(quote.instrument.lot))
+        .unwrap_or(size)
+}
 
 /// A number as this venue prints it: whole ones with `.0`, small ones in scientific notation.
 pub(super) fn amount(value: Decimal) -> Value {
@@ -77,7 +102,7 @@ const fn in_force_word(order: &Order) -> &'static str {
     }
 }
 
-pub(super) fn order_of(order: &Order) -> Value {
+pub(super) fn order_of(engine: &Engine, order: &Order) -> Value {
     let market = matches!(
         order.order_kind,
         OrderKind::Market | OrderKind::StopMarket | OrderKind::TakeProfitMarket | OrderKind::TrailingStop
@@ -90,7 +115,8 @@ pub(super) fn order_of(order: &Order) -> Value {
     let mut value = json!({
         "order_id": order.order_id, "instrument_name": order.instrument, "direction": side_word(order.side),
         "order_type": kind_word(order), "order_state": state_word(order), "price": price,
-        "amount": amount_or_zero(order.size), "contracts": amount_or_zero(order.size),
+        "amount": amount_or_zero(order.size),
+        "contracts": amount(contracts(engine, &order.instrument, order.size.unwrap_or_default())),
         "filled_amount": amount(order.filled), "average_price": amount_or_zero(order.average_price),
         "max_show": amount_or_zero(order.size), "time_in_force": in_force_word(order),
         "post_only": order.time_in_force == TimeInForce::PostOnly, "reduce_only": order.reduce_only,
@@ -131,7 +157,8 @@ pub(super) fn fill_of(engine: &Engine, key: &str, fill: &Fill) -> Value {
     let mut value = json!({
         "trade_id": fill.trade_id, "trade_seq": sequence(&fill.trade_id), "order_id": fill.order_id,
         "instrument_name": fill.instrument, "direction": side_word(fill.side), "price": amount(fill.price),
-        "amount": amount(fill.size), "contracts": amount(fill.size), "fee": amount_or_zero(fee), "fee_currency": CURRENCY,
+        "amount": amount(fill.size), "contracts": amount(contracts(engine, &fill.instrument, fill.size)),
+        "fee": amount_or_zero(fee), "fee_currency": settled_in(engine, &fill.instrument),
         "liquidity": if fill.liquidity == Some(Liquidity::Maker) { "M" } else { "T" },
         "state": order.map_or("filled", state_word), "order_type": order.map_or("market", kind_word),
         "reduce_only": order.is_some_and(|order| order.reduce_only),
@@ -150,7 +177,7 @@ pub(super) fn fill_of(engine: &Engine, key: &str, fill: &Fill) -> Value {
 }
 
 /// A position; `size` instead of its own where a message tells of an earlier one.
-pub(super) fn position_of(position: &Position, size: Option<Decimal>) -> Value {
+pub(super) fn position_of(engine: &Engine, position: &Position, size: Option<Decimal>) -> Value {
     let size = size.unwrap_or(position.size);
     let mark = position.mark_price.unwrap_or_default();
     let direction = if size.is_zero() {
@@ -162,17 +189,21 @@ pub(super) fn position_of(position: &Position, size: Option<Decimal>) -> Value {
     };
     let profit = position.unrealised_profit.unwrap_or_default().round_dp(8);
     let leverage = position.leverage.unwrap_or(Decimal::ONE);
-    let margin = (size.abs() * mark).checked_div(leverage).unwrap_or_default();
+    let quote = engine.quote(&position.instrument);
+    let inverse = quote.is_some_and(|quote| is_inverse(&quote.instrument));
+    // In the other of base and quote: dollars of a linear position, bitcoin of an inverse one.
+    let worth = value(inverse, size, mark).round_dp(8);
+    let margin = worth.abs().checked_div(leverage).unwrap_or_default();
     json!({
         "instrument_name": position.instrument, "kind": "future", "size": amount(size),
-        "size_currency": amount((size * mark).round_dp(8)), "direction": direction,
+        "size_currency": amount(worth), "direction": direction,
         "average_price": amount_or_zero(position.entry_price), "leverage": Engine::whole(leverage),
         "mark_price": amount(mark), "index_price": amount(mark), "settlement_price": amount(mark),
         "floating_profit_loss": amount(profit), "total_profit_loss": amount(profit),
         "realized_profit_loss": amount(Decimal::ZERO), "realized_funding": amount(Decimal::ZERO),
         "initial_margin": amount(margin.round_dp(8)), "maintenance_margin": amount((margin / Decimal::TWO).round_dp(8)),
         "open_orders_margin": amount(Decimal::ZERO), "estimated_liquidation_price": amount(Decimal::ZERO),
-        "delta": amount(size), "interest_value": amount(Decimal::ZERO),
+        "delta": amount(if inverse { worth } else { size }), "interest_value": amount(Decimal::ZERO),
     })
 }
 
@@ -197,7 +228,9 @@ pub(super) fn position_in(engine: &Engine, key: &str, instrument: &str) -> Posit
 }
 
 pub(super) fn summary(engine: &Engine, key: &str, currency: &str) -> Value {
-    let balance = engine.balance(key).filter(|_| currency == CURRENCY);
+    let balance = engine
+        .balance_in(key, currency)
+        .filter(|_| CURRENCIES.contains(&currency));
     let (wallet, equity, free) = balance.map_or_else(Default::default, |balance| {
         (
             balance.wallet,
@@ -224,11 +257,16 @@ pub(super) fn summary(engine: &Engine, key: &str, currency: &str) -> Value {
 
 pub(super) fn instrument_of(quote: &Quote) -> Value {
     let instrument = &quote.instrument;
+    let kind = if is_inverse(instrument) {
+        "reversed"
+    } else {
+        "linear"
+    };
     json!({
         "instrument_name": instrument.instrument, "instrument_id": instrument.number, "kind": "future",
         "base_currency": instrument.base, "quote_currency": instrument.quote, "counter_currency": instrument.quote,
-        "settlement_currency": instrument.settle, "settlement_period": "perpetual", "instrument_type": "linear",
-        "future_type": "linear", "price_index": format!("{}_usdc", instrument.base.to_lowercase()),
+        "settlement_currency": instrument.settle, "settlement_period": "perpetual", "instrument_type": kind,
+        "future_type": kind, "price_index": index_name(instrument),
         "tick_size": amount(instrument.tick), "tick_size_steps": [], "min_trade_amount": amount(instrument.minimum_size),
         "contract_size": amount(instrument.lot), "max_leverage": Engine::whole(instrument.maximum_leverage.unwrap_or_default()),
         "taker_commission": amount(Decimal::new(5, 4)), "maker_commission": amount(Decimal::new(2, 4)),
@@ -256,12 +294,12 @@ pub(super) fn ticker_of(engine: &Engine, quote: &Quote) -> Value {
     })
 }
 
-pub(super) fn trade_of(trade: &Trade) -> Value {
+pub(super) fn trade_of(engine: &Engine, trade: &Trade) -> Value {
     let mut value = json!({
         "trade_id": trade.trade_id, "trade_seq": sequence(&trade.trade_id), "instrument_name": trade.instrument,
         "timestamp": trade.time_ms, "tick_direction": 0, "price": amount(trade.price), "mark_price": amount(trade.price),
         "index_price": amount(trade.price), "direction": side_word(trade.side), "amount": amount(trade.size),
-        "contracts": amount(trade.size) });
+        "contracts": amount(contracts(engine, &trade.instrument, trade.size)) });
     if trade.liquidation
         && let Some(members) = value.as_object_mut()
     {

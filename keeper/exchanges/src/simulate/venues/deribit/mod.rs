@@ -1,5 +1,6 @@
-//! Deribit as its documentation describes the wire: JSON-RPC, the same methods over HTTP and sockets. Perpetuals that
-//! settle in USDC; accounts have one net position per instrument and no setting of leverage.
+//! Deribit as its documentation describes the wire: JSON-RPC, the same methods over HTTP and sockets. Linear perpetuals that
+//! settle in USDC, and the inverse one of bitcoin: its sizes are dollars, its fees and profit bitcoin. Accounts have one net
+//! position per instrument and no setting of leverage.
 
 mod calls;
 mod form;
@@ -11,11 +12,11 @@ use serde_json::{Value, json};
 
 use self::calls::Parameters;
 use self::form::{
-    CURRENCY, amount, book_change, book_levels, book_snapshot, fill_of, order_of, position_in, position_of,
-    summary, ticker_of, trade_of,
+    CURRENCY, amount, book_change, book_levels, book_snapshot, fill_of, index_name, order_of, position_in,
+    position_of, settled_in, summary, ticker_of, trade_of,
 };
 use crate::crypto::hmac_hex;
-use crate::model::{Book, BookCheck, Decimal, Event, Instrument, Venue};
+use crate::model::{Book, BookCheck, ContractKind, Decimal, Event, Instrument, SizeUnit, Venue};
 use crate::request::{Method, Response};
 use crate::simulate::engine::{Engine, Reject, Update};
 use crate::simulate::venues::books::Books;
@@ -115,7 +116,19 @@ pub(super) fn instruments() -> Vec<(Instrument, Decimal)> {
         instrument.number = Some(number);
         (instrument, Decimal::from(price))
     })
+    .chain([(inverse_perpetual(), Decimal::from(50_000))])
     .collect()
+}
+
+/// Counted in dollars, ten to a contract, and settled in bitcoin.
+fn inverse_perpetual() -> Instrument {
+    let mut instrument = Instrument::linear("BTC-PERPETUAL", "BTC", "USD", Decimal::new(5, 1), Decimal::TEN);
+    instrument.kind = ContractKind::Inverse;
+    instrument.size_unit = SizeUnit::Quote;
+    instrument.settle = instrument.base.clone();
+    instrument.maximum_leverage = Some(Decimal::from(50));
+    instrument.number = Some(124_972);
+    instrument
 }
 
 fn envelope(id: &Value, outcome: &Result<Value, Failure>, now_ms: u64) -> Value {
@@ -429,7 +442,7 @@ impl Deribit {
                 self.book_push(socket, channel, book, engine)
             }
             ("trades", Event::Trade(trade)) if trade.instrument == name || name == "future" => {
-                Some(notification(channel, &json!([trade_of(trade)])))
+                Some(notification(channel, &json!([trade_of(engine, trade)])))
             }
             ("perpetual", Event::Mark(mark)) if mark.instrument == name => Some(notification(
                 channel,
@@ -437,11 +450,7 @@ impl Deribit {
                          "index_price": amount(mark.price) }),
             )),
             ("deribit_price_index", Event::Mark(mark))
-                if name
-                    == format!(
-                        "{}_usdc",
-                        engine.quote(&mark.instrument)?.instrument.base.to_lowercase()
-                    ) =>
+                if name == index_name(&engine.quote(&mark.instrument)?.instrument) =>
             {
                 Some(notification(
                     channel,
@@ -512,9 +521,11 @@ fn known(channel: &str, engine: &Engine) -> bool {
 }
 
 /// Whether an account's channel is about an instrument: by its name, or by kind and currency.
-fn covers(parts: &[&str], instrument: &str) -> bool {
+fn covers(parts: &[&str], instrument: &str, engine: &Engine) -> bool {
     match parts {
-        [_, _, "any" | "future", "any" | CURRENCY, _] => true,
+        [_, _, "any" | "future", currency, _] => {
+            *currency == "any" || settled_in(engine, instrument).is_some_and(|settle| settle == *currency)
+        }
         [_, _, name, _] => *name == instrument,
         _ => false,
     }
@@ -524,34 +535,34 @@ fn account_push(channel: &str, key: &str, update: &Update, engine: &Engine) -> O
     let parts: Vec<&str> = channel.split('.').collect();
     let raw = parts.last() == Some(&"raw");
     let data = match (*parts.get(1)?, &update.event) {
-        ("orders", Event::Order(order)) if covers(&parts, &order.instrument) => {
+        ("orders", Event::Order(order)) if covers(&parts, &order.instrument, engine) => {
             if raw {
-                order_of(order)
+                order_of(engine, order)
             } else {
-                json!([order_of(order)])
+                json!([order_of(engine, order)])
             }
         }
-        ("trades", Event::Fill(fill)) if covers(&parts, &fill.instrument) => {
+        ("trades", Event::Fill(fill)) if covers(&parts, &fill.instrument, engine) => {
             json!([fill_of(engine, key, fill)])
         }
-        ("changes", Event::Order(order)) if covers(&parts, &order.instrument) => {
+        ("changes", Event::Order(order)) if covers(&parts, &order.instrument, engine) => {
             let position = position_in(engine, key, &order.instrument);
             let (trades, positions) = match &update.fill {
                 Some(fill) => (
                     json!([fill_of(engine, key, fill)]),
-                    json!([position_of(&position, fill.position_after)]),
+                    json!([position_of(engine, &position, fill.position_after)]),
                 ),
                 None => (json!([]), json!([])),
             };
             json!({ "instrument_name": order.instrument, "trades": trades, "positions": positions,
-                    "orders": [order_of(order)] })
+                    "orders": [order_of(engine, order)] })
         }
-        ("portfolio", Event::Balance(_))
-            if parts
-                .get(2)
-                .is_some_and(|currency| *currency == "any" || currency.eq_ignore_ascii_case(CURRENCY)) =>
+        ("portfolio", Event::Balance(balance))
+            if parts.get(2).is_some_and(|currency| {
+                *currency == "any" || currency.eq_ignore_ascii_case(&balance.asset)
+            }) =>
         {
-            summary(engine, key, CURRENCY)
+            summary(engine, key, &balance.asset)
         }
         _ => return None,
     };
