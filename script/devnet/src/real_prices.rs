@@ -229,6 +229,9 @@ mod tests {
             })
             .await
             .unwrap();
-        assert!((4_000_000_000_000..6_000_000_000_000).contains(&price.0), "{price:?}");
+        assert!(
+            (4_000_000_000_000..6_000_000_000_000).contains(&price.0),
+            "{price:?}"
+        );
     }
 }

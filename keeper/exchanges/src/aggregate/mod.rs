@@ -7,4 +7,5 @@ pub mod arbitrage;
 pub mod best;
 pub mod failover;
 pub mod klines;
+pub mod market;
 pub mod scanner;
