@@ -7,7 +7,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, SeqAccess, Vi
 use serde_json::value::RawValue;
 
 use crate::error::DecodeError;
-use crate::json::Number;
+use crate::json::{Number, read_text};
 
 /// Calls `row` for every element of a JSON list, in order, as it is read: no list is built. Stops at the first error.
 pub(crate) fn each<'a, T, F>(list: &'a RawValue, row: F) -> Result<(), DecodeError>
@@ -24,6 +24,19 @@ where
     match deserializer.deserialize_seq(&mut each) {
         Ok(()) => Ok(()),
         Err(error) => Err(each.failed.unwrap_or_else(|| DecodeError::malformed(&error))),
+    }
+}
+
+/// The same of a list, or of a single element where the venue sends that without a list.
+pub(crate) fn each_or_one<'a, T, F>(data: &'a RawValue, mut row: F) -> Result<(), DecodeError>
+where
+    T: Deserialize<'a>,
+    F: FnMut(T) -> Result<(), DecodeError>,
+{
+    if data.get().starts_with('[') {
+        each(data, row)
+    } else {
+        row(read_text(data.get())?)
     }
 }
 
