@@ -10,6 +10,7 @@ use lockstep_exchanges::credentials::Credentials;
 use lockstep_exchanges::crypto::hmac_base64;
 use lockstep_exchanges::error::{Refusal, ReplyError};
 use lockstep_exchanges::follow::{Options, Told, View, follow};
+use lockstep_exchanges::health::{Health, Limits};
 use lockstep_exchanges::model::{
     Cause, Decimal, Fill, Instruments, MarginMode, Order, OrderKind, OrderStatus, PositionMode, PositionSide,
     Scope, Side, Text, Venue,
@@ -407,6 +408,7 @@ impl Followed {
             .unwrap();
         let (public, private) = ("/v3/ws/public", "/v3/ws/private");
         let options = Options {
+            health: Health::new(Venue::Bitget, Limits::default()),
             protocol: Arc::from(protocol_of(Venue::Bitget, Generation::Next)),
             endpoints: Endpoints::local(&exchange.url(), public, public, private),
             credentials: credentials("test_secret"),
