@@ -210,6 +210,9 @@ impl Held {
             settings: Settings {
                 // Real venues take ten messages a second: with that the measurement would take minutes.
                 pace: Duration::from_millis(1),
+                // Whether everything came is looked at below; simulators on a busy machine may be slow.
+                quotes_age: PATIENCE,
+                answer_timeout: PATIENCE,
                 ..Settings::default()
             },
         };

@@ -1,5 +1,7 @@
 //! Reading venues' JSON exactly: a number is kept as the text it was sent as and becomes a decimal, never a float.
 
+mod reader;
+
 use std::fmt;
 
 use compact_str::ToCompactString as _;
@@ -9,6 +11,8 @@ use serde_json::value::RawValue;
 
 use crate::error::DecodeError;
 use crate::model::Text;
+
+pub(crate) use reader::Reader;
 
 /// Longest frame that is read, in bytes: a full book of the deepest stream has about a tenth of it.
 pub const MAXIMUM_FRAME: usize = 8 * 1024 * 1024;
@@ -121,7 +125,11 @@ pub fn read<'a, T: Deserialize<'a>>(frame: &'a [u8]) -> Result<T, DecodeError> {
 /// # Errors
 /// When it is of another shape.
 pub fn read_text<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, DecodeError> {
-    serde_json::from_str(text).map_err(|error| DecodeError::malformed(&error))
+    let mut reader = Reader::new(text);
+    match T::deserialize(&mut reader).and_then(|value| reader.end().map(|()| value)) {
+        Ok(value) => Ok(value),
+        Err(_) => serde_json::from_str(text).map_err(|error| DecodeError::malformed(&error)),
+    }
 }
 
 /// A text or a whole number as text: ids that a venue sends now as one, now as the other. Borrows from the message where
