@@ -202,7 +202,7 @@ async fn a_dozen_hyperliquid_accounts_are_followed_by_the_trades_that_name_them(
         let (tell, told) = mpsc::channel(1_024);
         accounts.push(PublicAccount {
             // Addresses are written with capitals too.
-            user: Text::new(&key.to_uppercase().replacen("0X", "0x", 1)),
+            user: Text::new(key.to_uppercase().replacen("0X", "0x", 1)),
             instruments: vec!["ETH".into()],
             told: tell,
         });
