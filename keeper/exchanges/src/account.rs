@@ -8,15 +8,19 @@
 //! - A REST snapshot taken while the stream was whole must agree with it. Where it does not, the snapshot wins at once,
 //!   and if the stream does not catch up within [`GRACE`] it is a [`Disagreement`]: the stream has missed something.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::model::{Balance, Control, Event, Fill, Order, Position, PositionSide, Text};
+use crate::model::{Balance, Cause, Control, Event, Fill, Order, Position, PositionSide, Text};
 use crate::operation::OrderRef;
 use crate::transport::dedupe::Seen;
 use crate::transport::feed::Feed;
+
+mod causes;
+
+use causes::Causes;
 
 /// How long the stream may take to say what a snapshot said first.
 pub const GRACE: Duration = Duration::from_secs(2);
@@ -98,6 +102,15 @@ pub enum Change {
         /// It came late, by a snapshot.
         repaired: bool,
     },
+    /// Fills of this order were told as the owner's; now the venue says that it forced them.
+    Forced {
+        /// Which instrument.
+        instrument: Text,
+        /// The venue's id of the order.
+        order_id: Text,
+        /// Who caused it.
+        cause: Cause,
+    },
     /// A position has another size, entry or leverage.
     Position(Box<Position>),
     /// A balance is another.
@@ -156,13 +169,14 @@ struct Suspect {
 /// The state of one account.
 #[derive(Debug)]
 pub struct AccountState {
-    positions: HashMap<PositionKey, Held<Position>>,
+    positions: BTreeMap<PositionKey, Held<Position>>,
     balances: BTreeMap<Text, Held<Balance>>,
     orders: BTreeMap<Text, Held<Order>>,
     ended: VecDeque<Text>,
     /// Every order that was open at this time is in `orders`: what is not has ended since.
     orders_whole_at_ms: u64,
     seen: Seen,
+    causes: Causes,
     /// Generation of the connection; a ticket of an older one is void.
     generation: u64,
     certain: bool,
@@ -177,12 +191,13 @@ impl AccountState {
     #[must_use]
     pub fn new(seen: Seen) -> Self {
         Self {
-            positions: HashMap::new(),
+            positions: BTreeMap::new(),
             balances: BTreeMap::new(),
             orders: BTreeMap::new(),
             ended: VecDeque::new(),
             orders_whole_at_ms: 0,
             seen,
+            causes: Causes::default(),
             generation: 0,
             certain: false,
             snapshot_under_way: false,
@@ -198,7 +213,7 @@ impl AccountState {
         self.certain
     }
 
-    /// Open positions, in no order.
+    /// Open positions, by instrument and side.
     pub fn positions(&self) -> impl Iterator<Item = &Position> {
         self.positions
             .values()
@@ -362,9 +377,16 @@ impl AccountState {
         });
         if self.seen.insert(&fill.instrument, &fill.trade_id) {
             changes.push(Change::Fill {
-                fill: Box::new(fill.clone()),
+                fill: Box::new(self.with_cause(fill)),
                 repaired: repaired || fill.historic,
             });
+        }
+    }
+
+    fn with_cause(&mut self, fill: &Fill) -> Fill {
+        Fill {
+            cause: self.causes.of(fill),
+            ..fill.clone()
         }
     }
 
@@ -430,6 +452,13 @@ impl AccountState {
     }
 
     fn order(&mut self, order: &Order, source: Source, changes: &mut Vec<Change>) {
+        if let Some(cause) = self.causes.learn(order) {
+            changes.push(Change::Forced {
+                instrument: order.instrument.clone(),
+                order_id: order.order_id.clone(),
+                cause,
+            });
+        }
         if !source.is_rest() {
             self.suspects.retain(|suspect| match &suspect.disagreement {
                 Disagreement::OrderGone { order: gone } => gone.order_id.as_ref() != Some(&order.order_id),
@@ -511,7 +540,7 @@ impl AccountState {
                 // It is reported at once, whether or not the stream will tell of it too; the suspect stays.
                 if self.seen.insert(&fill.instrument, &fill.trade_id) {
                     changes.push(Change::Fill {
-                        fill: Box::new(fill.clone()),
+                        fill: Box::new(self.with_cause(fill)),
                         repaired: true,
                     });
                 }
@@ -520,7 +549,7 @@ impl AccountState {
             }
         }
         if let Some(positions) = snapshot.positions {
-            let mut rows: HashMap<PositionKey, (Position, Source)> = positions
+            let mut rows: BTreeMap<PositionKey, (Position, Source)> = positions
                 .into_iter()
                 .map(|position| {
                     let key = (position.instrument.clone(), position.position_side);
@@ -618,7 +647,7 @@ impl AccountState {
     /// positions is believed.
     fn merge_account(
         &self,
-        rows: &mut HashMap<PositionKey, (Position, Source)>,
+        rows: &mut BTreeMap<PositionKey, (Position, Source)>,
         position: Position,
         changes: &mut Vec<Change>,
     ) {
@@ -810,6 +839,44 @@ mod tests {
             .iter()
             .filter(|change| matches!(change, Change::Disagreement(_)))
             .count()
+    }
+
+    fn liquidating() -> Event {
+        Event::Order(Order {
+            cause: Cause::Liquidation,
+            ..order(OrderStatus::Filled, 2)
+        })
+    }
+
+    fn cause_of(changes: &[Change]) -> Option<Cause> {
+        changes.iter().find_map(|change| match change {
+            Change::Fill { fill, .. } => Some(fill.cause),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn a_fill_that_does_not_say_who_caused_it_takes_the_cause_of_its_order() {
+        let mut state = AccountState::new(Seen::new(10));
+        take(&mut state, snapshot(0, Vec::new()));
+        feed(&mut state, liquidating(), 1);
+        let changes = feed(&mut state, Event::Fill(fill("7")), 2);
+        assert_eq!(cause_of(&changes), Some(Cause::Liquidation));
+    }
+
+    #[test]
+    fn a_cause_that_comes_after_the_fill_is_told_once() {
+        let mut state = AccountState::new(Seen::new(10));
+        take(&mut state, snapshot(0, Vec::new()));
+        let changes = feed(&mut state, Event::Fill(fill("7")), 1);
+        assert_eq!(cause_of(&changes), Some(Cause::User));
+        let forced = Change::Forced {
+            instrument: "BTC".into(),
+            order_id: "1".into(),
+            cause: Cause::Liquidation,
+        };
+        assert!(feed(&mut state, liquidating(), 2).contains(&forced));
+        assert!(!feed(&mut state, liquidating(), 3).contains(&forced));
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
 //! What can go wrong, by what the caller can do about it.
 
-use crate::model::{Text, UnknownInstrument, Venue};
+use crate::model::{Stream, Text, UnknownInstrument, Venue};
 
 /// A frame or a reply that is not passed on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -174,6 +174,14 @@ pub enum SignError {
     BadSecret {
         /// What it should be.
         expected: &'static str,
+    },
+    /// The venue has no such stream.
+    #[error("{venue} has no stream {stream:?}: leave it out")]
+    NoStream {
+        /// Where it was asked for.
+        venue: Venue,
+        /// Which.
+        stream: Stream,
     },
 }
 

@@ -4,7 +4,7 @@
 //! up, when anything may have been missed, and every [`Options::snapshot_every`] besides: a stream that is silent because
 //! it is dead looks like a master who does not trade, and only the second evidence tells the two apart.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::account::{AccountState, Change, Disagreement, Snapshot};
 use crate::credentials::Credentials;
-use crate::error::SignError;
-use crate::health::{Health, Limits};
-use crate::model::{Balance, Decimal, Event, Fill, Instruments, Position, Stream, Text, Venue};
-use crate::operation::{Empty, Operation, Reply};
+use crate::error::{Refusal, SignError};
+use crate::health::Health;
+use crate::model::{Balance, Cause, Decimal, Event, Fill, Instruments, Order, Position, Stream, Text, Venue};
+use crate::operation::{Empty, Operation, OrderRef, Reply};
 use crate::protocol::{Endpoints, Protocol};
 use crate::transport::backoff::ConnectLimiter;
 use crate::transport::clock::{LocalClock, VenueClock};
@@ -58,6 +58,8 @@ pub struct Options {
     pub snapshot_every: Duration,
     /// How sockets wait.
     pub settings: Settings,
+    /// What is noted of the venue: the caller reads it at any time.
+    pub health: Health,
 }
 
 /// An account as it is known.
@@ -67,8 +69,10 @@ pub struct View {
     pub certain: bool,
     /// By asset.
     pub balances: Vec<Balance>,
-    /// Those that are open.
+    /// Those that are open, by instrument and side.
     pub positions: Vec<Position>,
+    /// Those that are open, by the venue's id; none where the account is read from public trades.
+    pub orders: Vec<Order>,
     /// Mark prices of the instruments that are followed.
     pub marks: HashMap<Text, Decimal>,
     /// The venue's time of the newest change, Unix milliseconds.
@@ -88,6 +92,15 @@ pub enum Told {
         fill: Box<Fill>,
         /// Whether the stream had missed it.
         repaired: bool,
+    },
+    /// Fills of this order were told as the owner's; now the venue says that it forced them.
+    Forced {
+        /// Which instrument.
+        instrument: Text,
+        /// The venue's id of the order.
+        order_id: Text,
+        /// Who caused it.
+        cause: Cause,
     },
     /// Stream and REST did not agree: the view holds what REST says.
     Disagreement(Box<Disagreement>),
@@ -109,6 +122,21 @@ pub enum FollowError {
     Sign(#[from] SignError),
 }
 
+/// What an account is followed over. Everything that differs from one run to the next is in here: a test that gives a
+/// network in memory and seeds of its own gets the same run again.
+pub struct Surroundings {
+    /// How requests are sent.
+    pub http: Arc<dyn Http>,
+    /// How sockets are opened.
+    pub connect: Arc<dyn Connect>,
+    /// Our own clock.
+    pub clock: LocalClock,
+    /// Who may connect when; shared by all that connect from one address.
+    pub connects: ConnectLimiter,
+    /// Jitter.
+    pub random: Random,
+}
+
 /// Follows an account until `stop`. What happens is told to `told`, which must be read: account events are never dropped.
 ///
 /// # Errors
@@ -118,37 +146,48 @@ pub async fn follow(
     told: mpsc::Sender<Told>,
     stop: CancellationToken,
 ) -> Result<(), FollowError> {
-    let http: Arc<dyn Http> = Arc::new(Pool::new(REQUEST_TIMEOUT)?);
-    let connect: Arc<dyn Connect> = Arc::new(WebSockets::new()?);
-    follow_with(options, http, connect, told, stop).await
+    let surroundings = Surroundings {
+        http: Arc::new(Pool::new(REQUEST_TIMEOUT)?),
+        connect: Arc::new(WebSockets::new()?),
+        clock: LocalClock::start(),
+        connects: ConnectLimiter::of_process(),
+        random: Random::from_process(),
+    };
+    follow_in(options, surroundings, told, stop).await
 }
 
 /// [`follow`] over another network: a test's.
 ///
 /// # Errors
 /// When it cannot even be begun.
-pub async fn follow_with(
+pub async fn follow_in(
     options: Options,
-    http: Arc<dyn Http>,
-    connect: Arc<dyn Connect>,
+    surroundings: Surroundings,
     told: mpsc::Sender<Told>,
     stop: CancellationToken,
 ) -> Result<(), FollowError> {
+    let Surroundings {
+        http,
+        connect,
+        clock,
+        connects,
+        mut random,
+    } = surroundings;
     let venue = options.protocol.venue();
-    let health = Health::new(venue, Limits::default());
+    let health = options.health.clone();
     let client = Client::new(Parts {
         protocol: options.protocol.clone(),
         http,
         rest: options.endpoints.rest.trim_end_matches('/').to_owned(),
         credentials: Some(options.credentials.clone()),
         instruments: options.protocol.known_instruments(),
-        clock: VenueClock::new(venue, LocalClock::start()),
+        clock: VenueClock::new(venue, clock),
         limiter: Limiter::new(venue),
         health: health.clone(),
         // Nothing is ordered here: there is nothing to write down.
         ledger: Arc::new(MemoryLedger::default()),
         patience: Patience::of(venue),
-        random: Random::from_process(),
+        random: Random::seeded(random.bits()),
     });
     let mut follower = Follower {
         venue,
@@ -157,11 +196,15 @@ pub async fn follow_with(
         instruments: options.marks.clone(),
         marks: HashMap::new(),
         changed_ms: 0,
+        began_ms: 0,
         repaired_until_ms: 0,
+        private: Vec::new(),
+        standing: BTreeSet::new(),
         told,
         last: View::default(),
     };
     tokio::select! {
+        biased;
         () = follower.prepare() => {}
         () = stop.cancelled() => return Ok(()),
     }
@@ -182,7 +225,6 @@ pub async fn follow_with(
         settings: options.settings.clone(),
     };
     let (sender, receiver) = channel(ROOM);
-    let connects = ConnectLimiter::of_process();
     let handles: Vec<_> = (0..)
         .zip(plan(&whole)?)
         .map(|(id, plan)| {
@@ -194,20 +236,18 @@ pub async fn follow_with(
                 connects.clone(),
                 health.clone(),
                 sender.clone(),
-                Random::from_process(),
+                Random::seeded(random.bits()),
             );
             (id, private, handle)
         })
         .collect();
     drop(sender);
-    let private: Vec<u32> = handles
+    follower.private = handles
         .iter()
         .filter(|(_, private, _)| *private)
         .map(|(id, ..)| *id)
         .collect();
-    follower
-        .run(receiver, &private, options.snapshot_every, &stop)
-        .await;
+    follower.run(receiver, options.snapshot_every, &stop).await;
     for (_, _, handle) in handles {
         handle.stop().await;
     }
@@ -221,8 +261,13 @@ struct Follower {
     instruments: Vec<Text>,
     marks: HashMap<Text, Decimal>,
     changed_ms: u64,
+    /// The venue's time when following began, Unix milliseconds.
+    began_ms: u64,
     /// Fills up to here were asked for.
     repaired_until_ms: u64,
+    /// Sockets of the account, and those of them that stand.
+    private: Vec<u32>,
+    standing: BTreeSet<u32>,
     told: mpsc::Sender<Told>,
     last: View,
 }
@@ -253,14 +298,14 @@ impl Follower {
             self.client.set_instruments(Instruments::new(self.venue, list));
         }
         // Who follows from now on does not copy what was done before.
-        self.repaired_until_ms = self.client.clock().now_ms();
+        self.began_ms = self.client.clock().now_ms();
+        self.repaired_until_ms = self.began_ms;
         Ok(())
     }
 
     async fn run(
         &mut self,
         mut receiver: crate::transport::feed::Receiver,
-        private: &[u32],
         snapshot_every: Duration,
         stop: &CancellationToken,
     ) {
@@ -269,26 +314,11 @@ impl Follower {
         loop {
             let mut changes = Vec::new();
             let due = next_snapshot.unwrap_or_else(|| Instant::now() + snapshot_every);
+            // In a fixed order, so that a run in a test can be repeated; what is due by time first, because messages may
+            // come without end.
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
-                message = receiver.receive() => {
-                    let Some(message) = message else { return };
-                    if let Feed::Ended { why } = &message.feed {
-                        self.end(End::Socket(format!("{why:?}"))).await;
-                        return;
-                    }
-                    if let Feed::Event { event: Event::Mark(mark), .. } = &message.feed {
-                        self.marks.insert(mark.instrument.clone(), mark.price);
-                    }
-                    // What happens to the sockets of market data says nothing of the account.
-                    let event = matches!(message.feed, Feed::Event { .. });
-                    if event || private.contains(&message.socket) {
-                        self.state.feed(&message.feed, &mut changes);
-                    }
-                    if private.contains(&message.socket) && matches!(message.feed, Feed::Connected { .. }) {
-                        next_snapshot = Some(Instant::now());
-                    }
-                }
                 _ = ticks.tick() => self.state.tick(Instant::now(), &mut changes),
                 () = tokio::time::sleep_until(due), if next_snapshot.is_some() => {
                     next_snapshot = Some(match self.snapshot(&mut changes).await {
@@ -300,10 +330,38 @@ impl Follower {
                         }
                     });
                 }
+                message = receiver.receive() => {
+                    let Some(message) = message else { return };
+                    if let Feed::Ended { why } = &message.feed {
+                        self.end(End::Socket(format!("{why:?}"))).await;
+                        return;
+                    }
+                    if let Feed::Event { event: Event::Mark(mark), .. } = &message.feed {
+                        self.marks.insert(mark.instrument.clone(), mark.price);
+                    }
+                    // What happens to the sockets of market data says nothing of the account.
+                    let event = matches!(message.feed, Feed::Event { .. });
+                    let private = self.private.contains(&message.socket);
+                    if event || private {
+                        self.state.feed(&message.feed, &mut changes);
+                    }
+                    match message.feed {
+                        Feed::Connected { .. } if private => {
+                            self.standing.insert(message.socket);
+                            next_snapshot = Some(Instant::now());
+                        }
+                        Feed::Lost { .. } => {
+                            self.standing.remove(&message.socket);
+                        }
+                        _ => {}
+                    }
+                }
             }
-            if changes
-                .iter()
-                .any(|change| matches!(change, Change::Uncertain | Change::Recheck | Change::OrderGone(_)))
+            // While a socket is away its return brings a snapshot: one taken before that would only cost its weight.
+            if self.stream_stands()
+                && changes.iter().any(|change| {
+                    matches!(change, Change::Uncertain | Change::Recheck | Change::OrderGone(_))
+                })
             {
                 next_snapshot = Some(Instant::now());
             }
@@ -312,6 +370,10 @@ impl Follower {
                 return;
             }
         }
+    }
+
+    fn stream_stands(&self) -> bool {
+        self.standing.len() == self.private.len()
     }
 
     /// Asks REST for the whole truth. False when something was lost meanwhile.
@@ -335,19 +397,56 @@ impl Follower {
 
     async fn ask(&self) -> Result<Snapshot, ReadError> {
         let since_ms = self.repaired_until_ms.saturating_sub(OVERLAP_MS);
+        let held = self.state.positions().map(|position| &position.instrument);
+        let ordered = self.state.orders().map(|order| &order.instrument);
         let since = FillsSince {
             start_ms: Some(since_ms),
-            // Binance lists fills of one instrument only.
-            instruments: if self.venue == Venue::Binance {
-                self.instruments.clone()
-            } else {
-                Vec::new()
-            },
+            instruments: self
+                .instruments
+                .iter()
+                .chain(held)
+                .chain(ordered)
+                .cloned()
+                .collect(),
         };
         let mut snapshot = snapshot::take(&self.client, &since).await?;
         // What happened before we began is nobody's business.
-        snapshot.fills.retain(|fill| fill.time_ms >= since_ms);
+        let from_ms = since_ms.max(self.began_ms);
+        snapshot.fills.retain(|fill| fill.time_ms >= from_ms);
+        self.tell_causes(&mut snapshot.fills).await?;
         Ok(snapshot)
+    }
+
+    /// Some lists of fills do not say who caused them (Binance): the orders they belong to do.
+    async fn tell_causes(&self, fills: &mut [Fill]) -> Result<(), ReadError> {
+        let mut orders: BTreeMap<Text, Order> = BTreeMap::new();
+        for fill in fills {
+            if !fill.historic || self.state.seen().contains(&fill.instrument, &fill.trade_id) {
+                continue;
+            }
+            if !orders.contains_key(&fill.order_id) {
+                let wanted = Operation::Order(OrderRef {
+                    instrument: fill.instrument.clone(),
+                    order_id: Some(fill.order_id.clone()),
+                    client_order_id: None,
+                });
+                match self.client.read(&wanted).await {
+                    Ok(Reply::Order(order)) => {
+                        orders.insert(fill.order_id.clone(), *order);
+                    }
+                    // The venue has forgotten it: the fill stays history, the snapshot's positions count.
+                    Ok(_) => {}
+                    Err(error) if error.refusal() == Some(Refusal::NotFound) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            if let Some(order) = orders.get(&fill.order_id) {
+                fill.cause = order.cause;
+                fill.client_order_id.clone_from(&order.client_order_id);
+                fill.historic = false;
+            }
+        }
+        Ok(())
     }
 
     async fn tell(&mut self, changes: Vec<Change>) -> Result<(), End> {
@@ -355,7 +454,9 @@ impl Follower {
             match change {
                 Change::Fill { fill, repaired } => {
                     self.changed_ms = self.changed_ms.max(fill.time_ms);
-                    if fill.historic {
+                    // A stream that begins with what happened before it (Hyperliquid) may be the first to tell of a fill
+                    // that fell into a gap.
+                    if fill.time_ms < self.began_ms {
                         continue;
                     }
                     if repaired {
@@ -370,6 +471,18 @@ impl Follower {
                     tracing::warn!(venue = %self.venue, ?disagreement, "stream and REST disagree; REST counts");
                     self.send(Told::Disagreement(Box::new(disagreement))).await?;
                 }
+                Change::Forced {
+                    instrument,
+                    order_id,
+                    cause,
+                } => {
+                    self.send(Told::Forced {
+                        instrument,
+                        order_id,
+                        cause,
+                    })
+                    .await?;
+                }
                 Change::Order(_)
                 | Change::OrderGone(_)
                 | Change::Uncertain
@@ -379,9 +492,11 @@ impl Follower {
             }
         }
         let view = View {
-            certain: self.state.is_certain(),
+            // Without the stream a snapshot is true of its moment only.
+            certain: self.state.is_certain() && self.stream_stands(),
             balances: self.state.balances().cloned().collect(),
             positions: self.state.positions().cloned().collect(),
+            orders: self.state.orders().cloned().collect(),
             marks: self.marks.clone(),
             changed_ms: self.changed_ms,
             now_ms: self.last.now_ms,

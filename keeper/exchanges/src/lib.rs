@@ -7,6 +7,7 @@ pub mod credentials;
 pub mod crypto;
 pub mod error;
 pub mod follow;
+pub mod follow_public;
 pub mod health;
 pub mod json;
 pub mod model;

@@ -36,6 +36,25 @@ impl Endpoints {
     }
 }
 
+impl Endpoints {
+    /// The same paths at one other address, such as a simulator's: `http://host:port`, without a trailing slash.
+    #[must_use]
+    pub fn moved_to(&self, base: &str) -> Self {
+        let socket = base.replacen("http", "ws", 1);
+        let moved = |url: &str, base: &str| {
+            let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+            let path = after_scheme.find('/').and_then(|at| after_scheme.get(at..));
+            format!("{base}{}", path.unwrap_or_default())
+        };
+        Self {
+            rest: moved(&self.rest, base),
+            public_socket: moved(&self.public_socket, &socket),
+            market_socket: moved(&self.market_socket, &socket),
+            private_socket: moved(&self.private_socket, &socket),
+        }
+    }
+}
+
 /// Which of a venue's worlds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -122,6 +141,12 @@ pub trait Protocol: Send + Sync {
         instruments: &Instruments,
     ) -> Result<Reply, ReplyError>;
 
+    /// The request for the next page, where `response` to `request` holds only the first of a list that is wanted whole:
+    /// positions, open orders, fills without a number.
+    fn next_page(&self, _operation: &Operation, _request: &Request, _response: &Response) -> Option<Request> {
+        None
+    }
+
     /// Reads one frame of a socket and appends what it says. On an error nothing was appended.
     ///
     /// # Errors
@@ -151,6 +176,11 @@ pub trait Protocol: Send + Sync {
 
     /// How its sockets are kept alive.
     fn heartbeat(&self) -> Heartbeat;
+
+    /// Whether [`Operation::Fills`] must name an instrument: the venue lists fills of one instrument only.
+    fn lists_fills_by_instrument(&self) -> bool {
+        false
+    }
 
     /// Whether the account stream needs a key from [`Operation::CreateListenKey`], and how often it is renewed.
     fn listen_key_renewal(&self) -> Option<Duration> {

@@ -4,22 +4,28 @@
 //! byte, and the body [`TargetState`] as JSON. The signature is RSA-PSS with SHA-256 (key of 2,048 to 8,192 bits) or
 //! Ed25519, whichever the source's public key is for.
 //!
+//! `GET` of the same address, with the token, answers [`Standing`]: who heard no answer to a post asks what was taken
+//! instead of sending it again, since a sequence number is taken once.
+//!
 //! Who has no token learns nothing and breaks nothing. With a token, a state that does not fit (a signature that is wrong,
 //! a sequence number that is not the next, a time more than 10 s from ours) means that somebody stands between or that the
 //! program has gone wrong: the source is marked broken, an alarm is raised, and nothing is taken from it until an operator
-//! mends it ([`Door::mend`]). What was taken before stands.
+//! mends it ([`Door::mend`]). What was taken before stands. Sequence numbers and broken marks are the [`Sink`]'s to keep:
+//! the door is given them at the start, so that a restart accepts no state again and mends nothing.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::signature::{ED25519, RSA_PSS_2048_8192_SHA256, UnparsedPublicKey, VerificationAlgorithm};
+use aws_lc_rs::signature::{
+    ED25519, ParsedPublicKey, RSA_PSS_2048_8192_SHA256, UnparsedPublicKey, VerificationAlgorithm,
+};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -52,7 +58,8 @@ pub struct TargetState {
 pub struct Target {
     /// Market by its name on chain, for example `ETH-USD`.
     pub market: String,
-    /// Signed notional over equity; negative is short.
+    /// Signed notional over equity; negative is short. A text, so that nobody makes a binary fraction of it.
+    #[serde(with = "rust_decimal::serde::str")]
     pub leverage: Decimal,
 }
 
@@ -70,12 +77,24 @@ enum KeyAlgorithm {
     Ed25519,
 }
 
+impl KeyAlgorithm {
+    fn verifier(self) -> &'static dyn VerificationAlgorithm {
+        match self {
+            Self::RsaPss => &RSA_PSS_2048_8192_SHA256,
+            Self::Ed25519 => &ED25519,
+        }
+    }
+}
+
 /// A source whose key cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SourceKeyError {
     /// Not PEM of a public key.
     #[error("the public key is no PEM document (-----BEGIN PUBLIC KEY-----)")]
     NotPem,
+    /// Another kind of key, or a private one.
+    #[error("the key is no Ed25519 public key and no RSA public key of 2,048 to 8,192 bits")]
+    Unusable,
     /// Too short to keep anybody out.
     #[error("the token has {0} characters; give it at least 32 random ones")]
     ShortToken(usize),
@@ -92,7 +111,7 @@ impl SourceKey {
     /// A source that signs with the key to this public key (PEM, `PUBLIC KEY`).
     ///
     /// # Errors
-    /// When the key is no PEM or the token is too short.
+    /// When the key is none of a kind that is known, or the token is too short.
     pub fn new(public_key_pem: &str, token: impl Into<String>) -> Result<Self, SourceKeyError> {
         let token = token.into();
         if token.len() < TOKEN_LENGTH {
@@ -107,6 +126,8 @@ impl SourceKey {
         } else {
             (KeyAlgorithm::RsaPss, document)
         };
+        // A key that verifies nothing would break its source with the first state.
+        ParsedPublicKey::new(algorithm.verifier(), &public_key).map_err(|_| SourceKeyError::Unusable)?;
         Ok(Self {
             algorithm,
             public_key,
@@ -115,11 +136,7 @@ impl SourceKey {
     }
 
     fn verifies(&self, body: &[u8], signature: &[u8]) -> bool {
-        let algorithm: &'static dyn VerificationAlgorithm = match self.algorithm {
-            KeyAlgorithm::RsaPss => &RSA_PSS_2048_8192_SHA256,
-            KeyAlgorithm::Ed25519 => &ED25519,
-        };
-        UnparsedPublicKey::new(algorithm, &self.public_key)
+        UnparsedPublicKey::new(self.algorithm.verifier(), &self.public_key)
             .verify(body, signature)
             .is_ok()
     }
@@ -154,8 +171,23 @@ pub enum Refused {
     /// The body is none that can be read. It was signed, so the program is wrong, not the channel; nothing is broken.
     #[error("malformed state: {0}")]
     Malformed(String),
-    /// Who takes the states cannot just now; the same state may be sent again.
+    /// Who takes the states will not have this one, for example because of a market it does not know. It was signed, so
+    /// nothing is broken, and its sequence number is still free.
+    #[error("not taken: {0}")]
+    Unacceptable(String),
+    /// Who takes the states cannot just now; the same sequence number may be sent again, signed anew with the time of then.
     #[error("cannot be taken now: {0}")]
+    Unavailable(String),
+}
+
+/// Why a [`Sink`] does not take a state.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotTaken {
+    /// It never will.
+    #[error("{0}")]
+    Unacceptable(String),
+    /// It cannot now.
+    #[error("{0}")]
     Unavailable(String),
 }
 
@@ -181,20 +213,69 @@ pub enum Tampering {
 /// Who takes the states.
 #[async_trait]
 pub trait Sink: Send + Sync + 'static {
-    /// Takes a state for good: when this returns, it must not be lost.
+    /// Takes a state for good, and its sequence number with it: when this returns, neither must be lost.
     ///
     /// # Errors
-    /// Why it cannot be taken now.
-    async fn take(&self, source: &str, state: &TargetState) -> Result<(), String>;
+    /// Why it is not taken.
+    async fn take(&self, source: &str, state: &TargetState) -> Result<(), NotTaken>;
 
-    /// A source was marked broken.
-    async fn alarm(&self, source: &str, reason: &str);
+    /// A source is broken: raises the alarm and keeps the mark. Called again at the next post when it fails.
+    ///
+    /// # Errors
+    /// When the mark could not be kept. The door refuses the source all the same.
+    async fn alarm(&self, source: &str, broken: &Broken) -> Result<(), String>;
+
+    /// A source is mended: forgets the mark, and the sequence number too when `last` is none.
+    ///
+    /// # Errors
+    /// When it could not be kept; the source stays broken then.
+    async fn mended(&self, source: &str, last: Option<u64>) -> Result<(), String>;
+}
+
+/// Why a source is broken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Broken {
+    /// What did not fit.
+    pub reason: String,
+    /// Since when, Unix milliseconds.
+    pub since_ms: u64,
+}
+
+/// Where a source stands.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Sequence number of the state that was taken last; none before the first.
+    pub sequence: Option<u64>,
+    /// Set while nothing is taken from it.
+    pub broken: Option<Broken>,
 }
 
 #[derive(Debug, Default, Clone)]
 struct Progress {
-    last: Option<u64>,
-    broken: Option<(String, u64)>,
+    standing: Standing,
+    /// After a repair any later number is the next one: what was sent in between was refused.
+    resuming: bool,
+    /// The broken mark is not kept yet.
+    unkept: bool,
+}
+
+/// A source cannot be mended.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MendError {
+    /// No such source.
+    #[error("no signal source is called {0:?}: the configuration names them")]
+    Unknown(String),
+    /// Nothing to mend.
+    #[error("signal source {0:?} is not broken")]
+    NotBroken(String),
+    /// It could not be kept.
+    #[error("signal source {name:?} stays broken, because the repair cannot be written down: {why}")]
+    NotKept {
+        /// Which.
+        name: String,
+        /// Why.
+        why: String,
+    },
 }
 
 /// The door.
@@ -208,22 +289,22 @@ pub struct Door {
 }
 
 impl Door {
-    /// A door for these sources. `clock` gives Unix milliseconds. `last` are the sequence numbers taken before a restart.
+    /// A door for these sources. `clock` gives Unix milliseconds. `standings` are those of before a restart.
     #[must_use]
     pub fn new(
         sources: HashMap<String, SourceKey>,
-        last: &HashMap<String, u64>,
+        standings: HashMap<String, Standing>,
         sink: Arc<dyn Sink>,
         clock: fn() -> u64,
     ) -> Self {
-        let progress = last
-            .iter()
-            .map(|(name, last)| {
+        let progress = standings
+            .into_iter()
+            .map(|(name, standing)| {
                 let progress = Progress {
-                    last: Some(*last),
-                    broken: None,
+                    standing,
+                    ..Progress::default()
                 };
-                (name.clone(), progress)
+                (name, progress)
             })
             .collect();
         Self {
@@ -238,21 +319,56 @@ impl Door {
         }
     }
 
-    /// Takes from a source again. The next state's sequence number may be anything.
-    pub fn mend(&self, source: &str) {
-        if let Some(progress) = self.lock().get_mut(source) {
-            *progress = Progress::default();
+    /// Takes from a source again. The next state's sequence number must be later than the last one taken, or may be
+    /// anything with `forget_sequence`: for a program that lost count.
+    ///
+    /// # Errors
+    /// When it is unknown, not broken, or the repair cannot be kept.
+    pub async fn mend(&self, name: &str, forget_sequence: bool) -> Result<(), MendError> {
+        let turn = self
+            .turns
+            .get(name)
+            .ok_or_else(|| MendError::Unknown(name.to_owned()))?;
+        let _turn = turn.lock().await;
+        let standing = self.standing(name);
+        if standing.broken.is_none() {
+            return Err(MendError::NotBroken(name.to_owned()));
         }
+        let last = standing.sequence.filter(|_| !forget_sequence);
+        let kept = self.sink.mended(name, last).await;
+        kept.map_err(|why| MendError::NotKept {
+            name: name.to_owned(),
+            why,
+        })?;
+        let progress = Progress {
+            standing: Standing {
+                sequence: last,
+                broken: None,
+            },
+            resuming: true,
+            unkept: false,
+        };
+        self.lock().insert(name.to_owned(), progress);
+        tracing::warn!(source = name, forget_sequence, "a signal source was mended");
+        Ok(())
     }
 
-    /// Why a source is broken, if it is.
+    /// Where a source stands.
     #[must_use]
-    pub fn broken(&self, source: &str) -> Option<String> {
+    pub fn standing(&self, source: &str) -> Standing {
         self.lock()
-            .get(source)?
-            .broken
-            .as_ref()
-            .map(|(reason, _)| reason.clone())
+            .get(source)
+            .map(|progress| progress.standing.clone())
+            .unwrap_or_default()
+    }
+
+    /// What a source with this token may know of itself.
+    fn asked(&self, name: &str, token: &str) -> Result<Standing, Refused> {
+        self.sources
+            .get(name)
+            .filter(|source| source.has_token(token))
+            .map(|_| self.standing(name))
+            .ok_or(Refused::Unauthorised)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Progress>> {
@@ -272,27 +388,48 @@ impl Door {
             .ok_or(Refused::Unauthorised)?;
         let _turn = turn.lock().await;
         let progress = self.lock().get(name).cloned().unwrap_or_default();
-        if let Some((reason, since_ms)) = progress.broken {
+        if let Some(broken) = progress.standing.broken {
+            if progress.unkept {
+                self.keep_mark(name, &broken).await;
+            }
+            let Broken { reason, since_ms } = broken;
             return Err(Refused::Broken { reason, since_ms });
         }
         let state = match self.examine(source, &progress, signature, body) {
             Err(Refused::Tampered(tampering)) => {
-                let reason = tampering.to_string();
-                self.lock().entry(name.to_owned()).or_default().broken =
-                    Some((reason.clone(), (self.clock)()));
+                let broken = Broken {
+                    reason: tampering.to_string(),
+                    since_ms: (self.clock)(),
+                };
+                self.lock().entry(name.to_owned()).or_default().standing.broken = Some(broken.clone());
                 tracing::error!(
                     source = name,
-                    reason,
+                    reason = broken.reason,
                     "a signal source is broken: nothing is taken from it"
                 );
-                self.sink.alarm(name, &reason).await;
+                self.keep_mark(name, &broken).await;
                 return Err(Refused::Tampered(tampering));
             }
             other => other?,
         };
-        self.sink.take(name, &state).await.map_err(Refused::Unavailable)?;
-        self.lock().entry(name.to_owned()).or_default().last = Some(state.sequence);
+        self.sink.take(name, &state).await?;
+        let mut all = self.lock();
+        let progress = all.entry(name.to_owned()).or_default();
+        progress.standing.sequence = Some(state.sequence);
+        progress.resuming = false;
         Ok(())
+    }
+
+    async fn keep_mark(&self, name: &str, broken: &Broken) {
+        let kept = self.sink.alarm(name, broken).await;
+        if let Err(why) = &kept {
+            tracing::error!(
+                source = name,
+                why,
+                "a broken mark could not be kept: it is tried again at the next post"
+            );
+        }
+        self.lock().entry(name.to_owned()).or_default().unkept = kept.is_err();
     }
 
     fn examine(
@@ -307,8 +444,8 @@ impl Door {
         }
         let state: TargetState =
             serde_json::from_slice(body).map_err(|error| Refused::Malformed(error.to_string()))?;
-        if let Some(last) = progress.last
-            && last.checked_add(1) != Some(state.sequence)
+        if let Some(last) = progress.standing.sequence
+            && !progress.follows(last, state.sequence)
         {
             return Err(Refused::Tampered(Tampering::Sequence {
                 got: state.sequence,
@@ -322,12 +459,32 @@ impl Door {
         Ok(state)
     }
 
-    /// Its HTTP side.
+    /// Its HTTP side. Mount it where private strategies reach it, behind TLS when that is not this machine: the token is
+    /// in the header.
     pub fn router(self: Arc<Self>) -> Router {
         Router::new()
-            .route("/v1/sources/{name}", post(receive))
+            .route("/v1/sources/{name}", post(receive).get(tell))
             .layer(DefaultBodyLimit::max(MAXIMUM_BODY))
             .with_state(self)
+    }
+}
+
+impl Progress {
+    fn follows(&self, last: u64, got: u64) -> bool {
+        if self.resuming {
+            got > last
+        } else {
+            last.checked_add(1) == Some(got)
+        }
+    }
+}
+
+impl From<NotTaken> for Refused {
+    fn from(not_taken: NotTaken) -> Self {
+        match not_taken {
+            NotTaken::Unacceptable(why) => Self::Unacceptable(why),
+            NotTaken::Unavailable(why) => Self::Unavailable(why),
+        }
     }
 }
 
@@ -340,6 +497,7 @@ impl Refused {
             Self::Broken { .. } => "source-broken",
             Self::Tampered(_) => "tampered",
             Self::Malformed(_) => "malformed",
+            Self::Unacceptable(_) => "unacceptable",
             Self::Unavailable(_) => "unavailable",
         }
     }
@@ -349,6 +507,7 @@ impl Refused {
             Self::Unauthorised => StatusCode::UNAUTHORIZED,
             Self::Broken { .. } | Self::Tampered(_) => StatusCode::CONFLICT,
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
+            Self::Unacceptable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -360,163 +519,38 @@ async fn receive(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let token = header("authorization")
-        .and_then(|value| value.strip_prefix("Bearer "))
-        .unwrap_or_default();
-    let signature = header("x-lockstep-signature")
+    let signature = header(&headers, "x-lockstep-signature")
         .and_then(|value| STANDARD.decode(value).ok())
         .unwrap_or_default();
-    match door.post(&name, token, &signature, &body).await {
+    match door.post(&name, token(&headers), &signature, &body).await {
         Ok(()) => StatusCode::ACCEPTED.into_response(),
-        Err(refused) => {
-            let problem = serde_json::json!({ "code": refused.code(), "detail": refused.to_string() });
-            (refused.status(), axum::Json(problem)).into_response()
-        }
+        Err(refused) => refused.into_response(),
+    }
+}
+
+async fn tell(State(door): State<Arc<Door>>, Path(name): Path<String>, headers: HeaderMap) -> Response {
+    match door.asked(&name, token(&headers)) {
+        Ok(standing) => axum::Json(standing).into_response(),
+        Err(refused) => refused.into_response(),
+    }
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+fn token(headers: &HeaderMap) -> &str {
+    header(headers, "authorization")
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .unwrap_or_default()
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let problem = serde_json::json!({ "code": self.code(), "detail": self.to_string() });
+        (self.status(), axum::Json(problem)).into_response()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use aws_lc_rs::encoding::AsDer as _;
-    use aws_lc_rs::rand::SystemRandom;
-    use aws_lc_rs::rsa::{KeyPair as RsaPair, KeySize};
-    use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _, RSA_PSS_SHA256};
-
-    use super::*;
-
-    const NOW_MS: u64 = 1_700_000_000_000;
-    const TOKEN: &str = "0123456789abcdef0123456789abcdef";
-
-    #[derive(Default)]
-    struct Taken {
-        states: Mutex<Vec<TargetState>>,
-        alarms: Mutex<Vec<String>>,
-    }
-
-    #[async_trait]
-    impl Sink for Taken {
-        async fn take(&self, _source: &str, state: &TargetState) -> Result<(), String> {
-            self.states.lock().unwrap().push(state.clone());
-            Ok(())
-        }
-        async fn alarm(&self, _source: &str, reason: &str) {
-            self.alarms.lock().unwrap().push(reason.to_owned());
-        }
-    }
-
-    fn pem(document: &[u8]) -> String {
-        format!(
-            "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n",
-            STANDARD.encode(document)
-        )
-    }
-
-    fn ed25519() -> (Ed25519KeyPair, SourceKey) {
-        let pair = Ed25519KeyPair::generate().unwrap();
-        let wrapped = [
-            &[
-                0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
-            ][..],
-            pair.public_key().as_ref(),
-        ]
-        .concat();
-        (pair, SourceKey::new(&pem(&wrapped), TOKEN).unwrap())
-    }
-
-    fn door(key: SourceKey) -> (Door, Arc<Taken>) {
-        let taken = Arc::new(Taken::default());
-        let sources = HashMap::from([("alpha".to_owned(), key)]);
-        let sink: Arc<dyn Sink> = taken.clone();
-        (Door::new(sources, &HashMap::new(), sink, || NOW_MS), taken)
-    }
-
-    fn body(sequence: u64, time_ms: u64) -> Vec<u8> {
-        format!(
-            r#"{{"sequence":{sequence},"time_ms":{time_ms},"targets":[{{"market":"ETH-USD","leverage":"-1.5"}}]}}"#
-        )
-        .into_bytes()
-    }
-
-    #[tokio::test]
-    async fn a_signed_state_is_taken_whichever_key_the_source_has() {
-        let (pair, key) = ed25519();
-        let (door, taken) = door(key);
-        let state = body(1, NOW_MS);
-        door.post("alpha", TOKEN, pair.sign(&state).as_ref(), &state)
-            .await
-            .unwrap();
-        assert_eq!(
-            taken.states.lock().unwrap()[0].targets[0].leverage,
-            Decimal::new(-15, 1)
-        );
-
-        let pair = RsaPair::generate(KeySize::Rsa2048).unwrap();
-        let document = pair.public_key().as_der().unwrap();
-        let (door, taken) = super::tests::door(SourceKey::new(&pem(document.as_ref()), TOKEN).unwrap());
-        let mut signature = vec![0; pair.public_modulus_len()];
-        pair.sign(&RSA_PSS_SHA256, &SystemRandom::new(), &state, &mut signature)
-            .unwrap();
-        door.post("alpha", TOKEN, &signature, &state).await.unwrap();
-        assert_eq!(taken.states.lock().unwrap().len(), 1);
-    }
-
-    #[tokio::test]
-    async fn without_the_token_nothing_is_learnt_and_nothing_breaks() {
-        let (_, key) = ed25519();
-        let (door, taken) = door(key);
-        assert_eq!(
-            door.post("alpha", "wrong", &[], b"x").await,
-            Err(Refused::Unauthorised)
-        );
-        assert_eq!(
-            door.post("beta", TOKEN, &[], b"x").await,
-            Err(Refused::Unauthorised)
-        );
-        assert_eq!(door.broken("alpha"), None);
-        assert!(taken.alarms.lock().unwrap().is_empty());
-    }
-
-    #[tokio::test]
-    async fn what_does_not_fit_breaks_the_source_until_it_is_mended() {
-        let (pair, key) = ed25519();
-        for (state, signed, fits) in [
-            (body(1, NOW_MS), body(2, NOW_MS), false),
-            (body(2, NOW_MS), body(2, NOW_MS), true),
-            (body(1, NOW_MS), body(1, NOW_MS), false),
-            (body(3, NOW_MS), body(3, NOW_MS), false),
-            (body(2, NOW_MS - 10_001), body(2, NOW_MS - 10_001), false),
-            (body(2, NOW_MS + 10_000), body(2, NOW_MS + 10_000), true),
-        ] {
-            let (door, taken) = door(key.clone());
-            let first = body(1, NOW_MS);
-            door.post("alpha", TOKEN, pair.sign(&first).as_ref(), &first)
-                .await
-                .unwrap();
-            let result = door
-                .post("alpha", TOKEN, pair.sign(&signed).as_ref(), &state)
-                .await;
-            assert_eq!(result.is_ok(), fits, "{result:?}");
-            if fits {
-                continue;
-            }
-            assert_eq!(taken.alarms.lock().unwrap().len(), 1);
-            let next = body(2, NOW_MS);
-            let refused = door.post("alpha", TOKEN, pair.sign(&next).as_ref(), &next).await;
-            assert!(matches!(refused, Err(Refused::Broken { .. })));
-            door.mend("alpha");
-            door.post("alpha", TOKEN, pair.sign(&next).as_ref(), &next)
-                .await
-                .unwrap();
-        }
-    }
-
-    #[test]
-    fn a_short_token_or_no_key_is_refused_at_the_start() {
-        assert_eq!(SourceKey::new("x", TOKEN).unwrap_err(), SourceKeyError::NotPem);
-        assert_eq!(
-            SourceKey::new("x", "short").unwrap_err(),
-            SourceKeyError::ShortToken(5)
-        );
-    }
-}
+mod tests;

@@ -9,7 +9,9 @@ mod check;
 
 use std::path::Path;
 
-use lockstep_exchanges::model::Venue;
+use lockstep_exchanges::error::DecodeError;
+use lockstep_exchanges::json::MAXIMUM_FRAME;
+use lockstep_exchanges::model::{Scope, Venue};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -25,11 +27,11 @@ struct Case<'a> {
     payload: &'a RawValue,
 }
 
-fn recorded(venue: Venue) -> Vec<Vec<u8>> {
+fn recorded(venue: Venue, file: &str) -> Vec<Vec<u8>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/fixtures")
         .join(venue.name())
-        .join("ws.json");
+        .join(file);
     let text = std::fs::read_to_string(path).unwrap();
     let file: File<'_> = serde_json::from_str(&text).unwrap();
     file.cases
@@ -124,24 +126,63 @@ fn fuzz(venue: Venue) {
     } else {
         10_000
     };
-    let frames = recorded(venue);
-    assert!(!frames.is_empty());
+    let frames = recorded(venue, "ws.json");
+    let replies = recorded(venue, "rest.json");
+    assert!(!frames.is_empty() && !replies.is_empty());
     for protocol in check::protocols(venue) {
         let instruments = protocol.known_instruments();
         for frame in &frames {
             check::check(protocol.as_ref(), &instruments, frame);
         }
+        for reply in &replies {
+            check::check_reply(protocol.as_ref(), &instruments, reply);
+        }
         let mut random = Random(0x1234_5678_9abc_def1);
         for round in 0..rounds {
-            let frame = mutate(&frames, &mut random);
+            // A reply is read as twelve answers: one in ten is enough for it.
+            let reply = round % 10 == 0;
+            let frame = mutate(if reply { &replies } else { &frames }, &mut random);
             let tried = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                check::check(protocol.as_ref(), &instruments, &frame);
+                if reply {
+                    check::check_reply(protocol.as_ref(), &instruments, &frame);
+                } else {
+                    check::check(protocol.as_ref(), &instruments, &frame);
+                }
             }));
             assert!(
                 tried.is_ok(),
                 "{venue}, round {round}: {}",
                 String::from_utf8_lossy(&frame)
             );
+        }
+    }
+}
+
+/// The longest frame is read, and what is longer is refused before anything is made of it.
+#[test]
+fn a_frame_that_is_too_long_is_refused() {
+    let long = |length: usize| {
+        let mut frame = vec![b' '; length];
+        frame[0] = b'{';
+        frame[length - 1] = b'}';
+        frame
+    };
+    for venue in Venue::ALL {
+        for protocol in check::protocols(venue) {
+            let instruments = protocol.known_instruments();
+            for scope in [Scope::Private, Scope::Public] {
+                let mut events = Vec::new();
+                let refused = protocol
+                    .decode(&long(MAXIMUM_FRAME + 1), scope, &instruments, &mut events)
+                    .unwrap_err();
+                assert!(
+                    matches!(refused, DecodeError::TooLarge { .. }),
+                    "{venue}: {refused}"
+                );
+                assert!(events.is_empty());
+                let read = protocol.decode(&long(MAXIMUM_FRAME), scope, &instruments, &mut events);
+                assert!(!matches!(read, Err(DecodeError::TooLarge { .. })), "{venue}");
+            }
         }
     }
 }

@@ -7,5 +7,6 @@ mod exchange_masters;
 mod forced;
 mod gas;
 mod journal;
+mod signal_sources;
 mod signals;
 mod sizing;

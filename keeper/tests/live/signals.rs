@@ -63,7 +63,7 @@ async fn signal(stack: &Stack, strategy: &Signed, leverage: &str, observed_at: u
     Ok(())
 }
 
-async fn stored(stack: &Stack, strategy: &Signed) -> anyhow::Result<IMirrorEngine::StoredSignal> {
+pub(crate) async fn stored(stack: &Stack, strategy: &Signed) -> anyhow::Result<IMirrorEngine::StoredSignal> {
     let engine = IMirrorEngine::new(stack.deployment.engine, stack.chain.provider());
     Ok(engine.signalOf(strategy.id, 0).call().await?)
 }

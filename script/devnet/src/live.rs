@@ -71,7 +71,10 @@ impl Live {
                     path: PricePath::new(self.seed.wrapping_add(number), anchor),
                     round: history.round,
                     prices: history.prices.into(),
-                    is_real: self.real.as_ref().is_some_and(|real| real.price(symbol).is_some()),
+                    is_real: self
+                        .real
+                        .as_ref()
+                        .is_some_and(|real| real.price(symbol).is_some()),
                 },
             );
         }
@@ -119,7 +122,9 @@ impl Live {
             towards(*last, price)
         } else {
             if was_real {
-                println!("==> {symbol}: no exchange answers any more; it follows the seeded path until one does");
+                println!(
+                    "==> {symbol}: no exchange answers any more; it follows the seeded path until one does"
+                );
             }
             feed.path.next(feed.round + 1, *last)
         };

@@ -121,7 +121,8 @@ impl RealPrices {
             })
             .collect();
         if words.is_empty() {
-            "Real prices: no exchange answers (no internet?); prices follow the seeded path until one does".into()
+            "Real prices: no exchange answers (no internet?); prices follow the seeded path until one does"
+                .into()
         } else {
             format!("Real prices: {}", words.join(", "))
         }

@@ -8,6 +8,8 @@ use lockstep_exchanges::model::Venue;
 
 fuzz_target!(|frame: &[u8]| {
     for protocol in check::protocols(Venue::Bitget) {
-        check::check(protocol.as_ref(), &protocol.known_instruments(), frame);
+        let instruments = protocol.known_instruments();
+        check::check(protocol.as_ref(), &instruments, frame);
+        check::check_reply(protocol.as_ref(), &instruments, frame);
     }
 });

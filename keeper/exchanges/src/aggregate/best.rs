@@ -57,12 +57,12 @@ impl Quotes {
     }
 
     /// Takes a quote. One that is crossed, or has a price or size of zero or less, takes the venue's quote away: a broken
-    /// book has no best price.
-    pub fn update(&mut self, venue: Venue, symbol: &Text, quote: Quote) {
+    /// book has no best price. False then.
+    pub fn update(&mut self, venue: Venue, symbol: &Text, quote: Quote) -> bool {
         let positive = |level: &Level| level.price > Decimal::ZERO && level.size > Decimal::ZERO;
         if !positive(&quote.bid) || !positive(&quote.ask) || quote.bid.price >= quote.ask.price {
             self.withdraw(venue, symbol);
-            return;
+            return false;
         }
         if let Some(quotes) = self.by_symbol.get_mut(symbol) {
             // Two sockets may bring the older one later.
@@ -76,6 +76,7 @@ impl Quotes {
             self.by_symbol
                 .insert(symbol.clone(), BTreeMap::from([(venue, quote)]));
         }
+        true
     }
 
     /// The venue's book of the symbol is broken or its stream is lost.

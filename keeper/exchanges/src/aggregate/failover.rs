@@ -40,6 +40,23 @@ pub struct Switched {
     pub to: Option<Venue>,
     /// How old the last data of the source was that was left.
     pub age: Option<Duration>,
+    /// Why.
+    pub why: Why,
+}
+
+/// Why the source changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// There was none before.
+    Found,
+    /// The one before gave no data for too long.
+    Silent,
+    /// The stream of the one before was lost, or its book broke.
+    Lost,
+    /// The circuit of the one before opened.
+    CircuitOpen,
+    /// A better one has been good for long enough.
+    Better,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -146,6 +163,13 @@ impl Failover {
                 .filter(|source| good(source))
                 .min_by_key(|source| rank(source)),
         };
+        let why = match current {
+            None => Why::Found,
+            Some(source) if !source.state.is_usable() => Why::CircuitOpen,
+            Some(source) if source.data.is_none() => Why::Lost,
+            Some(source) if !good(source) => Why::Silent,
+            Some(_) => Why::Better,
+        };
         let to = next.map(|source| source.venue);
         if to == self.current {
             return None;
@@ -155,8 +179,18 @@ impl Failover {
             from: self.current,
             to,
             age: current.and_then(|source| Some(now.saturating_duration_since(source.data?))),
+            why,
         };
-        tracing::warn!(symbol = %self.symbol, from = ?switched.from, to = ?to, age = ?switched.age, "market data source");
+        let name = |venue: Option<Venue>| venue.map_or("none", Venue::name);
+        let (from, to_name) = (name(switched.from), name(to));
+        match why {
+            Why::Found | Why::Better if to.is_some() => {
+                tracing::info!(symbol = %self.symbol, from, to = to_name, ?why, age = ?switched.age, "market data source");
+            }
+            _ => {
+                tracing::warn!(symbol = %self.symbol, from, to = to_name, ?why, age = ?switched.age, "market data source");
+            }
+        }
         self.current = to;
         Some(switched)
     }
@@ -195,8 +229,8 @@ mod tests {
             }
         };
         assert_eq!(
-            (switched.from, switched.to),
-            (Some(Venue::Binance), Some(Venue::Okx))
+            (switched.from, switched.to, switched.why),
+            (Some(Venue::Binance), Some(Venue::Okx), Why::Silent)
         );
         assert!(silent.elapsed() < Duration::from_secs(1));
         let back = Instant::now();
@@ -205,7 +239,7 @@ mod tests {
             failover.data(Venue::Okx, Instant::now());
             failover.data(Venue::Binance, Instant::now());
             if let Some(switched) = failover.choose(Instant::now()) {
-                assert_eq!(switched.to, Some(Venue::Binance));
+                assert_eq!((switched.to, switched.why), (Some(Venue::Binance), Why::Better));
                 break;
             }
         }
@@ -219,9 +253,11 @@ mod tests {
         failover.data(Venue::Okx, Instant::now());
         failover.choose(Instant::now());
         failover.state(Venue::Binance, State::Open);
-        assert_eq!(failover.choose(Instant::now()).unwrap().to, Some(Venue::Okx));
+        let switched = failover.choose(Instant::now()).unwrap();
+        assert_eq!((switched.to, switched.why), (Some(Venue::Okx), Why::CircuitOpen));
         failover.lost(Venue::Okx);
-        assert_eq!(failover.choose(Instant::now()).unwrap().to, None);
+        let switched = failover.choose(Instant::now()).unwrap();
+        assert_eq!((switched.to, switched.why), (None, Why::Lost));
         assert_eq!(failover.current(), None);
     }
 }

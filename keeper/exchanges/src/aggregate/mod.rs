@@ -8,3 +8,4 @@ pub mod best;
 pub mod failover;
 pub mod klines;
 pub mod scanner;
+pub mod selection;

@@ -341,8 +341,8 @@ impl Wire for Watched {
         self.inner.limit_headers(used)
     }
 
-    fn too_many(&self, retry_after_seconds: u64, banned: bool) -> Response {
-        self.inner.too_many(retry_after_seconds, banned)
+    fn too_many(&self, retry_after_seconds: u64, banned: bool, now_ms: u64) -> Response {
+        self.inner.too_many(retry_after_seconds, banned, now_ms)
     }
 
     fn internal_error(&self) -> Response {

@@ -1,6 +1,7 @@
 //! The commands.
 
 pub mod bench;
+pub mod best;
 pub mod decode;
 pub mod sign;
 pub mod simulate;

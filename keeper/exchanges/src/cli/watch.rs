@@ -25,7 +25,15 @@ use serde_json::json;
 #[derive(Debug, Args)]
 pub struct Watch {
     /// Which venue.
-    venue: Venue,
+    #[arg(required_unless_present = "best", conflicts_with = "best")]
+    venue: Option<Venue>,
+    /// Best bid and ask of this base asset's linear perpetuals over several venues, and which venue is chosen.
+    #[arg(long, value_name = "ASSET", requires = "venues",
+          conflicts_with_all = ["ticker", "book", "trades", "klines", "mark", "user", "credentials", "instruments"])]
+    best: Option<String>,
+    /// The venues to choose from, the preferred first: binance,okx,bybit.
+    #[arg(long, value_delimiter = ',', requires = "best")]
+    venues: Vec<Venue>,
     /// Best prices of these instruments, in the venue's words.
     #[arg(long)]
     ticker: Vec<String>,
@@ -50,7 +58,8 @@ pub struct Watch {
     /// The venue's test world.
     #[arg(long)]
     test: bool,
-    /// JSON file `{"rest", "public_socket", "market_socket", "private_socket"}` instead of the venue's addresses.
+    /// JSON file `{"rest", "public_socket", "market_socket", "private_socket"}` instead of the venue's addresses; with
+    /// --best one such object per venue, under its name.
     #[arg(long)]
     endpoints: Option<PathBuf>,
     /// Prints the venue's instruments as a JSON list and ends.
@@ -89,24 +98,35 @@ impl Watch {
     /// # Errors
     /// When a file cannot be read, nothing is named to watch, or the venue's instruments cannot be read.
     pub async fn run(self) -> anyhow::Result<()> {
-        let protocol: Arc<dyn Protocol> = Arc::from(protocol(self.venue));
         let environment = if self.test {
             Environment::Test
         } else {
             Environment::Main
         };
+        if let Some(symbol) = &self.best {
+            let endpoints = self.endpoints.as_ref().map(from_file).transpose()?;
+            return super::best::run(symbol, &self.venues, environment, endpoints.unwrap_or_default()).await;
+        }
+        match self.venue {
+            Some(venue) => self.run_one(venue, environment).await,
+            None => anyhow::bail!("name a venue, or several with --best and --venues"),
+        }
+    }
+
+    async fn run_one(&self, venue: Venue, environment: Environment) -> anyhow::Result<()> {
+        let protocol: Arc<dyn Protocol> = Arc::from(protocol(venue));
         let endpoints: Endpoints = match &self.endpoints {
             Some(path) => from_file(path)?,
             None => protocol.endpoints(environment),
         };
         let credentials: Option<Credentials> = self.credentials.as_ref().map(from_file).transpose()?;
-        let client = self.client(&protocol, &endpoints, credentials.clone())?;
+        let client = client(&protocol, &endpoints, credentials.clone())?;
         let Reply::Instruments(list) = client
             .read(&Operation::Instruments(Empty {}))
             .await
-            .with_context(|| format!("the instruments of {} cannot be read", self.venue))?
+            .with_context(|| format!("the instruments of {venue} cannot be read"))?
         else {
-            anyhow::bail!("{} answered with something else than its instruments", self.venue);
+            anyhow::bail!("{venue} answered with something else than its instruments");
         };
         if self.instruments {
             println!("{}", serde_json::to_string_pretty(&list)?);
@@ -125,7 +145,7 @@ impl Watch {
             index: 0,
             credentials,
             keys: protocol.listen_key_renewal().is_some().then_some(keys),
-            instruments: Instruments::new(self.venue, list),
+            instruments: Instruments::new(venue, list),
             clock: client.clock().clone(),
             settings: Settings::default(),
             protocol,
@@ -152,33 +172,33 @@ impl Watch {
             tokio::select! {
                 _ = tokio::signal::ctrl_c() => return Ok(()),
                 message = receiver.receive() => match message {
-                    Some(message) => print(self.venue, &message.feed)?,
+                    Some(message) => print(venue, &message.feed)?,
                     None => return Ok(()),
                 },
             }
         }
     }
+}
 
-    fn client(
-        &self,
-        protocol: &Arc<dyn Protocol>,
-        endpoints: &Endpoints,
-        credentials: Option<Credentials>,
-    ) -> anyhow::Result<Client> {
-        Ok(Client::new(Parts {
-            protocol: protocol.clone(),
-            http: Arc::new(Pool::new(std::time::Duration::from_secs(10))?),
-            rest: endpoints.rest.trim_end_matches('/').to_owned(),
-            credentials,
-            instruments: protocol.known_instruments(),
-            clock: VenueClock::new(self.venue, LocalClock::start()),
-            limiter: Limiter::new(self.venue),
-            health: Health::new(self.venue, Limits::default()),
-            ledger: Arc::new(MemoryLedger::default()),
-            patience: Patience::of(self.venue),
-            random: Random::from_process(),
-        }))
-    }
+fn client(
+    protocol: &Arc<dyn Protocol>,
+    endpoints: &Endpoints,
+    credentials: Option<Credentials>,
+) -> anyhow::Result<Client> {
+    let venue = protocol.venue();
+    Ok(Client::new(Parts {
+        protocol: protocol.clone(),
+        http: Arc::new(Pool::new(std::time::Duration::from_secs(10))?),
+        rest: endpoints.rest.trim_end_matches('/').to_owned(),
+        credentials,
+        instruments: protocol.known_instruments(),
+        clock: VenueClock::new(venue, LocalClock::start()),
+        limiter: Limiter::new(venue),
+        health: Health::new(venue, Limits::default()),
+        ledger: Arc::new(MemoryLedger::default()),
+        patience: Patience::of(venue),
+        random: Random::from_process(),
+    }))
 }
 
 fn print(venue: Venue, feed: &Feed) -> anyhow::Result<()> {

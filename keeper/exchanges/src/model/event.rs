@@ -47,7 +47,11 @@ pub enum Control {
         message: Text,
     },
     /// The login was taken.
-    LoggedIn,
+    LoggedIn {
+        /// How long it holds, where the venue says so, seconds. It is said again before that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        valid_seconds: Option<u64>,
+    },
     /// The login was refused.
     LoginRefused {
         /// The venue's code.

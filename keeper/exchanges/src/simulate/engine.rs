@@ -1100,9 +1100,29 @@ impl Engine {
     }
 
     fn fill(&mut self, key: &str, number: u64, size: Decimal, price: Decimal, liquidity: Liquidity) {
-        if size <= Decimal::ZERO {
+        let Some(order) = self.order_of(key, number) else {
             return;
+        };
+        // What closes never opens the other way: of two orders that close a position the later finds less, or nothing.
+        let closes = order.reduce_only || self.closes(key, order.side, order.position_side);
+        let (side, open) = (
+            order.side,
+            self.holding(key, &order.instrument, order.position_side).size,
+        );
+        let least = size.min(match (closes, side) {
+            (false, _) => size,
+            (true, Side::Sell) => open,
+            (true, Side::Buy) => -open,
+        });
+        if least > Decimal::ZERO {
+            self.fill_whole(key, number, least, price, liquidity);
         }
+        if least < size {
+            self.end(key, number, OrderStatus::Cancelled);
+        }
+    }
+
+    fn fill_whole(&mut self, key: &str, number: u64, size: Decimal, price: Decimal, liquidity: Liquidity) {
         let Some(instrument) = self.order_of(key, number).map(|order| order.instrument.clone()) else {
             return;
         };
@@ -1580,6 +1600,28 @@ mod tests {
         reducing.reduce_only = true;
         assert_eq!(engine.place("key", &reducing), Err(Reject::ReduceOnly));
         assert!(engine.take_updates().is_empty());
+    }
+
+    #[test]
+    fn what_closes_never_opens_the_other_way() {
+        let mut engine = engine();
+        engine.set_position_mode("key", PositionMode::Hedge).unwrap();
+        let on = |side, size: &str, price| NewOrder {
+            position_side: PositionSide::Long,
+            ..order(side, size, price)
+        };
+        engine.place("key", &on(Side::Buy, "1", None)).unwrap();
+        for _ in 0..2 {
+            engine
+                .place("key", &on(Side::Sell, "0.7", Some("50100")))
+                .unwrap();
+        }
+        engine.set_price("BTCUSDT", decimal("50200"));
+        assert!(engine.positions("key").is_empty());
+        let account = engine.account("key").unwrap();
+        let filled: Vec<Decimal> = account.orders().map(|order| order.filled).collect();
+        assert_eq!(filled, [decimal("1"), decimal("0.7"), decimal("0.3")]);
+        assert!(account.orders().all(|order| order.status.is_final()));
     }
 
     #[test]

@@ -120,6 +120,11 @@ impl Inner {
         result
     }
 
+    fn too_many(&self, seconds: u64, banned: bool) -> Response {
+        let now_ms = self.engine().now_ms();
+        self.wire.too_many(seconds, banned, now_ms)
+    }
+
     /// Charges a request; the buckets after it, and whether one is over.
     fn charge(&self, request: &Incoming) -> (Vec<Used>, bool) {
         let now_ms = system_ms();
@@ -444,8 +449,8 @@ fn fate(inner: &Inner, request: &Incoming) -> Fate {
 async fn answer(inner: &Arc<Inner>, request: &Incoming) -> HttpResponse {
     let fate = fate(inner, request);
     match fate {
-        Fate::TooMany(seconds) => return http(inner.wire.too_many(seconds, false), Vec::new()),
-        Fate::Banned(seconds) => return http(inner.wire.too_many(seconds, true), Vec::new()),
+        Fate::TooMany(seconds) => return http(inner.too_many(seconds, false), Vec::new()),
+        Fate::Banned(seconds) => return http(inner.too_many(seconds, true), Vec::new()),
         Fate::Lost => return http(inner.wire.internal_error(), Vec::new()),
         Fate::Answer | Fate::TakenThenSilent | Fate::TakenThenError => {}
     }
@@ -454,10 +459,7 @@ async fn answer(inner: &Arc<Inner>, request: &Incoming) -> HttpResponse {
         let now_ms = system_ms();
         let reset_ms = used.iter().map(|used| used.reset_ms).max().unwrap_or(now_ms);
         let seconds = reset_ms.saturating_sub(now_ms).div_ceil(1_000);
-        return http(
-            inner.wire.too_many(seconds, false),
-            inner.wire.limit_headers(&used),
-        );
+        return http(inner.too_many(seconds, false), inner.wire.limit_headers(&used));
     }
     let response = inner.act(|engine| inner.wire.rest(request, engine));
     match fate {

@@ -165,8 +165,9 @@ pub trait Wire: Send + Sync {
         Vec::new()
     }
 
-    /// The answer to a request beyond the limit (429), or to a client that went on (418 where the venue has it).
-    fn too_many(&self, retry_after_seconds: u64, banned: bool) -> Response;
+    /// The answer to a request beyond the limit (429), or to a client that went on (418 where the venue has it), at this
+    /// time of the exchange's clock.
+    fn too_many(&self, retry_after_seconds: u64, banned: bool, now_ms: u64) -> Response;
 
     /// The answer when the venue failed and the outcome is not known: its own words for a time-out or an internal error.
     fn internal_error(&self) -> Response;

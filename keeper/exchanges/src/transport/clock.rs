@@ -184,7 +184,24 @@ impl VenueClock {
     /// on Hyperliquid never the same twice.
     #[must_use]
     pub fn timestamp_ms(&self) -> u64 {
+        let offset = self.offset();
+        if offset.is_none() && !self.unique {
+            // By our own clock only. Were it remembered and ahead of the venue's, the measured time could never go back
+            // to what the venue takes.
+            return self.local.now_ms();
+        }
         self.issue(self.now_ms())
+    }
+
+    /// The last measurement is so old that another is due before times are compared with the venue's; also when there is
+    /// none.
+    #[must_use]
+    pub fn is_measurement_due(&self) -> bool {
+        let now = Instant::now();
+        self.lock()
+            .recent
+            .back()
+            .is_none_or(|sample| now.saturating_duration_since(sample.taken) > SAMPLE_AGE / 2)
     }
 
     fn issue(&self, now: u64) -> u64 {
@@ -249,6 +266,24 @@ mod tests {
         clock.distrust();
         clock.sample(now, now, NOW);
         assert_eq!(clock.timestamp_ms(), NOW);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_is_ahead_comes_back_with_the_first_measurement() {
+        let clock = VenueClock::new(Venue::Binance, LocalClock::at(NOW));
+        assert!(clock.is_measurement_due());
+        // The question for the venue's time is stamped, too.
+        assert_eq!(clock.timestamp_ms(), NOW);
+        let now = Instant::now();
+        clock.sample(now, now, NOW - 17_000);
+        assert!(!clock.is_measurement_due());
+        assert_eq!(clock.timestamp_ms(), NOW - 17_000);
+        clock.distrust();
+        assert_eq!(clock.timestamp_ms(), NOW);
+        clock.sample(now, now, NOW - 17_000);
+        assert_eq!(clock.timestamp_ms(), NOW - 17_000);
+        advance(SAMPLE_AGE).await;
+        assert!(clock.is_measurement_due());
     }
 
     #[tokio::test(start_paused = true)]

@@ -23,6 +23,9 @@ use super::limiter::{LimitError, Limiter};
 use super::limits;
 use super::random::Random;
 
+/// Pages of one list that are read: more is a venue that does not end, or a question about too much.
+const MAXIMUM_PAGES: u32 = 100;
+
 /// What did not leave, and why: nothing was done at the venue.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotSent {
@@ -134,6 +137,12 @@ pub enum ReadError {
     /// The venue refused or its reply cannot be read.
     #[error(transparent)]
     Reply(#[from] ReplyError),
+    /// The list did not end within the pages that are asked for: ask about one instrument, or about a shorter time.
+    #[error("the list of {operation} does not end within {MAXIMUM_PAGES} pages")]
+    TooLong {
+        /// What was asked for.
+        operation: &'static str,
+    },
 }
 
 impl ReadError {
@@ -256,6 +265,12 @@ impl Client {
         self.inner.parts.protocol.venue()
     }
 
+    /// See [`Protocol::lists_fills_by_instrument`].
+    #[must_use]
+    pub fn lists_fills_by_instrument(&self) -> bool {
+        self.inner.parts.protocol.lists_fills_by_instrument()
+    }
+
     /// The venue's clock.
     #[must_use]
     pub fn clock(&self) -> &VenueClock {
@@ -333,7 +348,7 @@ impl Client {
             let again = match &error {
                 ReadError::NoReply(_) => true,
                 ReadError::NotSent(NotSent::Connection(_)) => true,
-                ReadError::NotSent(_) => false,
+                ReadError::NotSent(_) | ReadError::TooLong { .. } => false,
                 ReadError::Reply(ReplyError::Unreadable(_)) => true,
                 ReadError::Reply(ReplyError::Refused(refused)) => match refused.refusal {
                     Refusal::Clock if resynchronised => false,
@@ -364,10 +379,30 @@ impl Client {
             .map_err(NotSent::from)?;
         parts.health.admit().map_err(NotSent::from)?;
         let mut whole = None;
-        for request in &self.requests(operation)? {
-            match self.send(operation, request).await {
-                Sent::Reply(reply) => whole = Some(join(whole, reply)),
-                failed => return Err(failed.into_read_error()),
+        for request in self.requests(operation)? {
+            let mut next = Some(request);
+            let mut pages = 0;
+            while let Some(request) = next.take() {
+                if pages > 0 {
+                    parts
+                        .limiter
+                        .admit(operation, parts.patience.limit_of_reads)
+                        .await
+                        .map_err(NotSent::from)?;
+                }
+                pages += 1;
+                let (sent, more) = self.send_page(operation, &request).await;
+                match sent {
+                    Sent::Reply(reply) => whole = Some(join(whole, reply)),
+                    failed => return Err(failed.into_read_error()),
+                }
+                if pages == MAXIMUM_PAGES && more.is_some() {
+                    // Half a list would be taken for the whole.
+                    return Err(ReadError::TooLong {
+                        operation: operation.name(),
+                    });
+                }
+                next = more;
             }
         }
         Ok(whole.unwrap_or(Reply::Done))
@@ -624,6 +659,11 @@ impl Client {
 
     /// Signs and sends one request once, and lets limiter and health learn from what comes back.
     async fn send(&self, operation: &Operation, request: &Request) -> Sent {
+        self.send_page(operation, request).await.0
+    }
+
+    /// Sends a request; also the request for the next page, if the reply is only the first.
+    async fn send_page(&self, operation: &Operation, request: &Request) -> (Sent, Option<Request>) {
         let parts = &self.inner.parts;
         let signed = match parts.protocol.sign(
             request,
@@ -632,22 +672,23 @@ impl Client {
             self.clock().timestamp_ms(),
         ) {
             Ok(signed) => signed,
-            Err(error) => return Sent::NotSent(error.into()),
+            Err(error) => return (Sent::NotSent(error.into()), None),
         };
         let start = Instant::now();
         let response = match parts.http.send(signed).await {
             Ok(response) => response,
             Err(error) => {
                 parts.health.failed();
-                return match error {
+                let sent = match error {
                     HttpError::NotSent { detail } => Sent::NotSent(NotSent::Connection(detail)),
                     error @ HttpError::NoReply { .. } => Sent::Http(error),
                 };
+                return (sent, None);
             }
         };
         let reply = parts.protocol.reply(operation, &response, &self.instruments());
         self.learn(operation, &response, &reply, start.elapsed());
-        match reply {
+        let sent = match reply {
             // A venue that fails says nothing about what it did, whatever stands in the body.
             Ok(_) | Err(ReplyError::Refused(_)) if response.status >= 500 || is_too_many(response.status) => {
                 let message = match reply {
@@ -666,10 +707,14 @@ impl Client {
                     &message,
                 ))
             }
-            Ok(reply) => Sent::Reply(reply),
+            Ok(reply) => {
+                let more = parts.protocol.next_page(operation, request, &response);
+                return (Sent::Reply(reply), more);
+            }
             Err(ReplyError::Refused(error)) => Sent::Refused(error),
             Err(error @ ReplyError::Unreadable(_)) => Sent::Unreadable(error, response.status),
-        }
+        };
+        (sent, None)
     }
 
     fn learn(

@@ -1,5 +1,7 @@
 //! The account's state over REST, for [`crate::account::AccountState::finish_snapshot`].
 
+use std::collections::BTreeSet;
+
 use crate::account::Snapshot;
 use crate::model::Text;
 use crate::operation::{Empty, FillQuery, Maybe, Operation, Reply};
@@ -11,8 +13,10 @@ use super::rest::{Client, ReadError};
 pub struct FillsSince {
     /// Not before, Unix milliseconds on the venue's clock: some time before the newest fill that was seen.
     pub start_ms: Option<u64>,
-    /// One question per instrument, on venues that want one (Binance); empty for one question about all.
-    pub instruments: Vec<Text>,
+    /// Instruments to ask about one by one, where the venue wants that
+    /// ([`crate::protocol::Protocol::lists_fills_by_instrument`]), beside those with a position or an open order; elsewhere
+    /// one question is about all.
+    pub instruments: BTreeSet<Text>,
 }
 
 /// Reads positions, balances, open orders and fills. The time of asking is taken first, and fills are read last: a fill
@@ -21,8 +25,11 @@ pub struct FillsSince {
 /// # Errors
 /// When one of them cannot be read: half a snapshot is none.
 pub async fn take(client: &Client, fills: &FillsSince) -> Result<Snapshot, ReadError> {
-    if client.clock().offset().is_none() {
-        client.measure_clock().await?;
+    if client.clock().is_measurement_due()
+        && let Err(error) = client.measure_clock().await
+        && client.clock().offset().is_none()
+    {
+        return Err(error);
     }
     let mut snapshot = Snapshot {
         asked_ms: client.clock().certainly_passed_ms(),
@@ -40,10 +47,21 @@ pub async fn take(client: &Client, fills: &FillsSince) -> Result<Snapshot, ReadE
         Reply::Orders(orders) => snapshot.open_orders = Some(orders),
         other => return Err(unexpected(&other)),
     }
-    let instruments: Vec<Option<Text>> = if fills.instruments.is_empty() {
-        vec![None]
+    let instruments: Vec<Option<Text>> = if client.lists_fills_by_instrument() {
+        let positions = snapshot
+            .positions
+            .iter()
+            .flatten()
+            .map(|position| &position.instrument);
+        let orders = snapshot
+            .open_orders
+            .iter()
+            .flatten()
+            .map(|order| &order.instrument);
+        let all: BTreeSet<&Text> = fills.instruments.iter().chain(positions).chain(orders).collect();
+        all.into_iter().cloned().map(Some).collect()
     } else {
-        fills.instruments.iter().cloned().map(Some).collect()
+        vec![None]
     };
     for instrument in instruments {
         let query = FillQuery {

@@ -170,11 +170,17 @@ pub struct Plan {
 /// that needs several connections by itself gets all of them.
 ///
 /// # Errors
-/// When a stream needs credentials that are missing.
+/// When a stream needs credentials that are missing, or the venue has no such stream.
 pub fn plan(whole: &Plan) -> Result<Vec<Plan>, SignError> {
     let mut groups: Vec<(Vec<String>, Vec<Stream>)> = Vec::new();
     for stream in &whole.streams {
         let connections = whole.connections(std::slice::from_ref(stream), Some("planned"))?;
+        if connections.is_empty() {
+            return Err(SignError::NoStream {
+                venue: whole.protocol.venue(),
+                stream: stream.clone(),
+            });
+        }
         // The address up to its query: keys and names of streams stand behind it.
         let mut addresses: Vec<String> = connections
             .iter()
@@ -207,6 +213,15 @@ impl Plan {
             key,
             self.clock.now_ms(),
         )
+    }
+
+    /// The login of this connection, signed anew.
+    fn login(&self) -> Result<Option<String>, SignError> {
+        let connections = self.connections(&self.streams, None)?;
+        Ok(connections
+            .into_iter()
+            .nth(self.index)
+            .and_then(|connection| connection.login))
     }
 
     fn scope(&self) -> Scope {
@@ -373,6 +388,7 @@ impl Socket {
     async fn wait(&mut self, until: Instant) -> bool {
         loop {
             tokio::select! {
+                biased;
                 () = sleep_until(until) => return false,
                 order = self.orders.recv() => match order {
                     // Already on it.
@@ -403,6 +419,7 @@ impl Socket {
             tokio::pin!(opening);
             loop {
                 tokio::select! {
+                    biased;
                     opened = &mut opening => break opened,
                     order = self.orders.recv() => match order {
                         Some(Order::Reconnect(_)) => {}
@@ -582,6 +599,9 @@ struct Life {
     unanswered: Option<Instant>,
     renew_at: Option<Instant>,
     key_good_until: Option<Instant>,
+    /// When the login is said again, and when it is over.
+    login_again_at: Option<Instant>,
+    login_good_until: Option<Instant>,
     watches: Vec<Watch>,
     pending: std::collections::VecDeque<Feed>,
     ended: Option<Lost>,
@@ -621,6 +641,8 @@ impl Life {
             renew_at: renewal.map(|every| now + every),
             // Renewals are at half of the validity or sooner: two of them missed and it may be over.
             key_good_until: renewal.map(|every| now + every * 2 - every / 8),
+            login_again_at: None,
+            login_good_until: None,
             watches: Vec::new(),
             pending: std::collections::VecDeque::new(),
             ended: None,
@@ -692,6 +714,16 @@ impl Life {
         if self.key_good_until.is_some_and(|until| now >= until) {
             return Some(Lost::Session("the key could not be kept".to_owned()));
         }
+        if self.login_good_until.is_some_and(|until| now >= until) {
+            return Some(Lost::Session("the login could not be renewed".to_owned()));
+        }
+        if self.login_again_at.is_some_and(|at| now >= at) {
+            self.login_again_at = None;
+            match plan.login() {
+                Ok(login) => self.outbox.extend(login.map(Frame::text)),
+                Err(error) => return Some(Lost::Session(error.to_string())),
+            }
+        }
         // While nothing is read for want of room, silence proves nothing.
         if full {
             self.unanswered = None;
@@ -750,8 +782,8 @@ impl Life {
         if let Some(at) = self.renew_at.filter(|at| *at > Instant::now()) {
             next = next.min(at);
         }
-        if let Some(until) = self.key_good_until {
-            next = next.min(until);
+        for until in [self.key_good_until, self.login_good_until, self.login_again_at] {
+            next = next.min(until.unwrap_or(next));
         }
         for watch in &self.watches {
             let limit = if watch.told { watch.limit * 2 } else { watch.limit };
@@ -845,8 +877,13 @@ impl Life {
                     return;
                 }
                 Control::Pong => return,
-                Control::LoggedIn if self.phase == Phase::LoggingIn => {
-                    self.subscribe(plan);
+                Control::LoggedIn { valid_seconds } => {
+                    let valid = valid_seconds.map(Duration::from_secs);
+                    self.login_again_at = valid.and_then(|valid| now.checked_add(valid / 5 * 4));
+                    self.login_good_until = valid.and_then(|valid| now.checked_add(valid));
+                    if self.phase == Phase::LoggingIn {
+                        self.subscribe(plan);
+                    }
                     return;
                 }
                 Control::LoginRefused { code, message } => {

@@ -8,6 +8,7 @@ pub mod deribit;
 pub mod htx;
 pub mod hyperliquid;
 pub mod okx;
+mod pages;
 mod parts;
 mod rows;
 

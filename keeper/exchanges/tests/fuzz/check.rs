@@ -2,10 +2,18 @@
 // targets of `cargo fuzz` (`fuzz/`).
 
 use lockstep_exchanges::json::MAXIMUM_FRAME;
-use lockstep_exchanges::model::{Decimal, Event, Fill, Instruments, Scope, Side, Venue};
+use lockstep_exchanges::model::{Decimal, Event, Fill, Instruments, Order, Scope, Side, Text, Trade, Venue};
+use lockstep_exchanges::operation::{Empty, FillQuery, Maybe, OneInstrument, Operation, OrderRef, Reply};
 use lockstep_exchanges::protocol::Protocol;
+use lockstep_exchanges::request::{Access, Method, Request, Response};
 use lockstep_exchanges::venues::{Generation, protocol_of};
 use serde_json::Value;
+
+/// What is decoded takes at most so many times the bytes it was decoded from: the smallest row that says anything, a trade
+/// of six short members, has some forty bytes, the largest event some six hundred.
+pub const MEMORY_FACTOR: usize = 32;
+/// And so much beside that: a frame of one word may be an event.
+pub const MEMORY_BASE: usize = 4 * 1024;
 
 /// The words of a venue in all its generations.
 pub fn protocols(venue: Venue) -> Vec<Box<dyn Protocol>> {
@@ -29,14 +37,16 @@ pub fn check(protocol: &dyn Protocol, instruments: &Instruments, frame: &[u8]) {
             assert!(events.is_empty(), "events beside an error");
             continue;
         }
-        // A list in a frame has at least a byte for each of its items; an item gives at most a handful of events.
+        let packed = frame.starts_with(&[0x1f, 0x8b]);
+        // What is packed may be unpacked up to the longest frame.
+        let read = if packed { MAXIMUM_FRAME } else { frame.len() };
+        let memory: usize = events.iter().map(size).sum();
         assert!(
-            events.len() <= frame.len().max(16) * 4,
-            "{} events from {} bytes",
-            events.len(),
-            frame.len()
+            memory <= read * MEMORY_FACTOR + MEMORY_BASE,
+            "{} events of {memory} bytes from {read} bytes",
+            events.len()
         );
-        let sent = if frame.starts_with(&[0x1f, 0x8b]) {
+        let sent = if packed {
             None
         } else {
             serde_json::from_slice::<Value>(frame).ok()
@@ -60,43 +70,115 @@ fn check_event(venue: Venue, instruments: &Instruments, event: &Event, sent: Opt
         Event::Order(order) => {
             assert!(order.filled >= Decimal::ZERO);
             assert!(order.size.is_none_or(|size| size >= Decimal::ZERO));
+            if let Some(sent) = sent {
+                check_order(venue, order, sent);
+            }
         }
-        Event::Trade(trade) => assert!(trade.size >= Decimal::ZERO),
+        Event::Trade(trade) => {
+            assert!(trade.size >= Decimal::ZERO);
+            if let Some(sent) = sent {
+                check_trade(venue, instruments, trade, sent);
+            }
+        }
         _ => {}
     }
     // What is said can be printed, for example on the command line.
     serde_json::to_string(event).unwrap();
 }
 
-/// Finds the object a fill was read from by its trade id and reads side and size from it a second time, in another way.
-fn check_fill(venue: Venue, instruments: &Instruments, fill: &Fill, sent: &Value) {
+/// Memory an event takes: itself and what it holds, by the text it prints as, which is longer.
+fn size(event: &Event) -> usize {
+    size_of::<Event>() + serde_json::to_string(event).map_or(0, |text| text.len())
+}
+
+/// Finds the object something was read from by its id, and reads its side from it a second time, in another way.
+fn check_side<'a>(venue: Venue, id: &str, side: Side, sent: &'a Value) -> Vec<&'a Value> {
     let mut found = Vec::new();
-    objects_with(sent, &fill.trade_id, &mut found);
+    objects_with(sent, id, &mut found);
+    let sides: Vec<Side> = found.iter().filter_map(|object| side_of(venue, object)).collect();
+    assert!(
+        sides.is_empty() || sides.contains(&side),
+        "side {side:?} where {found:?} says {sides:?}"
+    );
+    found
+}
+
+/// The size is one of the numbers in the objects it was read from, in the venue's unit or in base units.
+fn check_size(instruments: &Instruments, name: &Text, size: Decimal, price: Decimal, found: &[&Value]) {
     // Ids that are put together from several members are not found; recorded messages cover those.
     if found.is_empty() {
         return;
     }
-    let sides: Vec<Side> = found.iter().filter_map(|object| side_of(venue, object)).collect();
-    assert!(
-        sides.is_empty() || sides.contains(&fill.side),
-        "side {:?} where {found:?} says {sides:?}",
-        fill.side
-    );
-    let Ok(instrument) = instruments.get(&fill.instrument) else {
+    let Ok(instrument) = instruments.get(name) else {
         // Sizes in base units need no table.
-        assert!(
-            has_number(&found, fill.size),
-            "size {} is nowhere in {found:?}",
-            fill.size
-        );
+        assert!(has_number(found, size), "size {size} is nowhere in {found:?}");
         return;
     };
     let fits = found.iter().flat_map(|object| numbers(object)).any(|number| {
         instrument
-            .to_base(number, Some(fill.price))
-            .is_some_and(|base| base.abs() == fill.size)
+            .to_base(number, Some(price))
+            .is_some_and(|base| base.abs() == size)
     });
-    assert!(fits, "size {} is nowhere in {found:?}", fill.size);
+    assert!(fits, "size {size} is nowhere in {found:?}");
+}
+
+fn check_fill(venue: Venue, instruments: &Instruments, fill: &Fill, sent: &Value) {
+    let found = check_side(venue, &fill.trade_id, fill.side, sent);
+    check_size(instruments, &fill.instrument, fill.size, fill.price, &found);
+}
+
+fn check_order(venue: Venue, order: &Order, sent: &Value) {
+    check_side(venue, &order.order_id, order.side, sent);
+}
+
+fn check_trade(venue: Venue, instruments: &Instruments, trade: &Trade, sent: &Value) {
+    let found = check_side(venue, &trade.trade_id, trade.side, sent);
+    check_size(instruments, &trade.instrument, trade.size, trade.price, &found);
+}
+
+/// Reads a reply as the answer to every question we ask, and asks for the page after it.
+pub fn check_reply(protocol: &dyn Protocol, instruments: &Instruments, body: &[u8]) {
+    let response = Response::ok(body);
+    let request = Request::new(Method::Get, "/", Access::Signed);
+    let instrument: Text = "BTCUSDT".into();
+    let of = || OneInstrument {
+        instrument: instrument.clone(),
+    };
+    let operations = [
+        Operation::ServerTime(Empty {}),
+        Operation::Instruments(Empty {}),
+        Operation::Ticker(of()),
+        Operation::Mark(of()),
+        Operation::Funding(of()),
+        Operation::Balances(Empty {}),
+        Operation::AccountMode(Empty {}),
+        Operation::Positions(Maybe::default()),
+        Operation::OpenOrders(Maybe::default()),
+        Operation::Order(OrderRef {
+            instrument: instrument.clone(),
+            order_id: Some("1".into()),
+            client_order_id: None,
+        }),
+        Operation::Fills(FillQuery::default()),
+        Operation::CancelOrder(OrderRef {
+            instrument: instrument.clone(),
+            order_id: Some("1".into()),
+            client_order_id: None,
+        }),
+    ];
+    for operation in operations {
+        let reply = protocol.reply(&operation, &response, instruments);
+        let next = protocol.next_page(&operation, &request, &response);
+        assert!(
+            next.is_none_or(|next| next.path == request.path),
+            "the next page is of another list"
+        );
+        if let Ok(Reply::Fills(fills)) = reply {
+            for fill in fills {
+                assert!(fill.size > Decimal::ZERO, "a fill of {}", fill.size);
+            }
+        }
+    }
 }
 
 fn objects_with<'a>(value: &'a Value, id: &str, found: &mut Vec<&'a Value>) {

@@ -1,5 +1,6 @@
-//! A network in memory whose faults follow from a seed: disconnects, refused connects, half-open sockets, frames that come
-//! twice, in another order, or never. After each seed our state equals the venue's.
+//! A network in memory to a venue that speaks the model's own events. It shows how a socket behaves by itself, and what
+//! [`AccountState`] makes of a snapshot that is under way while events go on: the events are kept aside and applied over it.
+//! The follower waits for its snapshots, so that `seeds.rs`, where real venues' words are spoken, never gets there.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -246,7 +247,7 @@ impl Connect for Memory {
                         code: "60009".into(),
                         message: "Login failed.".into(),
                     },
-                    "login" => Control::LoggedIn,
+                    "login" => Control::LoggedIn { valid_seconds: None },
                     "subscribe" => {
                         world.lock().unwrap().subscribers.push(to_client.clone());
                         Control::Subscribed { topic: "all".into() }
@@ -263,7 +264,7 @@ impl Connect for Memory {
                     .subscribers
                     .iter()
                     .any(|one| one.same_channel(&to_client))
-                    && !matches!(control, Control::LoggedIn | Control::LoginRefused { .. });
+                    && !matches!(control, Control::LoggedIn { .. } | Control::LoginRefused { .. });
                 if broken || to_client.send(frame(&[Event::Control(control)])).is_err() {
                     return;
                 }
@@ -475,7 +476,7 @@ async fn one_seed(seed: u64) {
     assert_eq!(ours, theirs, "seed {seed}: each fill once");
 }
 
-fn virtual_time<F: Future>(future: F) -> F::Output {
+pub fn virtual_time<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)

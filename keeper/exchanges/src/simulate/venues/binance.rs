@@ -1058,7 +1058,7 @@ impl Wire for Binance {
             .collect()
     }
 
-    fn too_many(&self, retry_after_seconds: u64, banned: bool) -> Response {
+    fn too_many(&self, retry_after_seconds: u64, banned: bool, _now_ms: u64) -> Response {
         let mut response = if banned {
             error(
                 418,

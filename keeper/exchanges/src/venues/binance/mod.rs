@@ -19,6 +19,7 @@ use crate::model::{Event, Instruments, Scope, Stream, Venue};
 use crate::operation::{Operation, Reply};
 use crate::protocol::{Connection, Context, Endpoints, Environment, Heartbeat, Protocol};
 use crate::request::{Request, Response, SignedRequest};
+use crate::venues::pages;
 
 /// Binance USDⓈ-M futures.
 #[derive(Debug, Clone, Copy, Default)]
@@ -61,6 +62,10 @@ impl Protocol for Binance {
     }
 
     /// The messages of the account and of the market have different names, so that the scope does not matter.
+    fn next_page(&self, operation: &Operation, request: &Request, response: &Response) -> Option<Request> {
+        pages::binance(operation, request, response)
+    }
+
     fn decode(
         &self,
         frame: &[u8],
@@ -89,5 +94,9 @@ impl Protocol for Binance {
 
     fn listen_key_renewal(&self) -> Option<Duration> {
         Some(connections::LISTEN_KEY_RENEWAL)
+    }
+
+    fn lists_fills_by_instrument(&self) -> bool {
+        true
     }
 }

@@ -66,17 +66,9 @@ fn way(mode: &str, position: Option<&str>, trade_side: &str, side: &str) -> Resu
     })
 }
 
-/// What `side` of a fill is in hedge mode.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum FillSide {
-    /// Of the order: on the socket, as documented there.
-    Order,
-    /// Of the position: in replies; a recorded close of a long position says `buy`.
-    Position,
-}
-
-/// The way of a fill, whose message does not name the position.
-fn fill_way(mode: &str, trade_side: &str, side: &str, means: FillSide) -> Result<Way, DecodeError> {
+/// The way of a fill, whose message does not name the position: in hedge mode `side` is the position's, a recorded close of
+/// a long position says `buy`. That the socket means the same is unconfirmed; no state is made of it.
+fn fill_way(mode: &str, trade_side: &str, side: &str) -> Result<Way, DecodeError> {
     let stated = words::side(side)?;
     if words::position_mode(mode)? == PositionMode::OneWay {
         return way(mode, None, trade_side, side);
@@ -89,11 +81,10 @@ fn fill_way(mode: &str, trade_side: &str, side: &str, means: FillSide) -> Result
             PositionSide::Short
         }
     };
-    let position = match (effect, means) {
-        (Effect::Close(Some(named)), _) => named,
-        (Effect::Close(None), FillSide::Order) => of(stated == Side::Sell),
-        (Effect::Close(None), FillSide::Position) | (Effect::Open, _) => of(stated == Side::Buy),
-        (Effect::OneWay(_), _) => return Err(words::contradiction("tradeSide and posMode")),
+    let position = match effect {
+        Effect::Close(Some(named)) => named,
+        Effect::Close(None) | Effect::Open => of(stated == Side::Buy),
+        Effect::OneWay(_) => return Err(words::contradiction("tradeSide and posMode")),
     };
     Ok(Way {
         side: words::side_of(effect == Effect::Open, position),
@@ -281,8 +272,9 @@ pub(super) struct FillRow<'a> {
 }
 
 impl FillRow<'_> {
-    pub(super) fn read(&self, means: FillSide) -> Result<Fill, DecodeError> {
-        let way = fill_way(self.pos_mode, self.trade_side, self.side, means)?;
+    /// A row of a reply or of the socket.
+    pub(super) fn read(&self) -> Result<Fill, DecodeError> {
+        let way = fill_way(self.pos_mode, self.trade_side, self.side)?;
         Ok(Fill {
             instrument: Text::new(self.symbol),
             trade_id: self.trade_id.owned(),
@@ -537,13 +529,13 @@ mod tests {
     }
 
     #[test]
-    fn the_side_of_a_fill_means_the_order_on_the_socket_and_the_position_in_replies() {
-        let socket = fill_way("hedge_mode", "close", "sell", FillSide::Order).unwrap();
-        let reply = fill_way("hedge_mode", "close", "buy", FillSide::Position).unwrap();
-        for way in [socket, reply] {
-            assert_eq!((way.side, way.position_side), (Side::Sell, PositionSide::Long));
-        }
-        let burst = fill_way("hedge_mode", "burst_close_long", "sell", FillSide::Position).unwrap();
+    fn the_side_of_a_fill_in_hedge_mode_is_that_of_the_position() {
+        let close = fill_way("hedge_mode", "close", "buy").unwrap();
+        assert_eq!(
+            (close.side, close.position_side),
+            (Side::Sell, PositionSide::Long)
+        );
+        let burst = fill_way("hedge_mode", "burst_close_long", "sell").unwrap();
         assert_eq!(
             (burst.side, burst.position_side, burst.cause),
             (Side::Sell, PositionSide::Long, Cause::Liquidation)

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::classic_rows::{self, FillSide};
+use super::classic_rows;
 use super::rows::{BookRow, KlineRow, NamedKlineRow, TickerRow, TradeRow, missing};
 use super::{unified_rows, words};
 use crate::error::DecodeError;
@@ -134,7 +134,7 @@ fn control(event: &str, frame: &Frame<'_>) -> Result<Control, DecodeError> {
     let topic = || frame.arg.as_ref().map(Argument::name).unwrap_or_default();
     Ok(match event {
         // The code is now a number, now a text.
-        "login" if code == "0" => Control::LoggedIn,
+        "login" if code == "0" => Control::LoggedIn { valid_seconds: None },
         "login" => Control::LoginRefused {
             code: Text::new(code),
             message: text(),
@@ -177,7 +177,7 @@ fn classic(
             Ok(())
         }),
         "fill" => each(data, |row: classic_rows::FillRow<'_>| {
-            events.push(Event::Fill(row.read(FillSide::Order)?));
+            events.push(Event::Fill(row.read()?));
             Ok(())
         }),
         "positions" => {

@@ -25,6 +25,7 @@ use crate::operation::{Operation, Reply};
 use crate::protocol::{Connection, Context, Endpoints, Environment, Heartbeat, Protocol};
 use crate::request::{Request, Response, SignedRequest};
 use crate::venues::Generation;
+use crate::venues::pages;
 
 /// How often the sockets are pinged: Bitget wants every 30 seconds and closes them after two minutes.
 const PING_EVERY: Duration = Duration::from_secs(30);
@@ -68,6 +69,10 @@ impl Protocol for Bitget {
         _: &Instruments,
     ) -> Result<Reply, ReplyError> {
         replies::reply(self.0, operation, response)
+    }
+
+    fn next_page(&self, operation: &Operation, request: &Request, response: &Response) -> Option<Request> {
+        pages::bitget(operation, request, response)
     }
 
     fn decode(

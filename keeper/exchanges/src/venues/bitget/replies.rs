@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::classic_rows::{self, FillSide};
+use super::classic_rows;
 use super::errors::{refusal_of_status, refused};
 use super::rows::{BookRow, FundingRow, KlineRow, MarkRow, TickerRow, TradeRow, missing};
 use super::unified_rows;
@@ -377,9 +377,7 @@ fn classic(operation: &Operation, data: &RawValue, told_ms: u64) -> Result<Reply
         }
         Operation::Order(_) => Reply::Order(Box::new(parse::<classic_rows::OrderRow<'_>>(data)?.replied()?)),
         Operation::Fills(_) => {
-            let fills = listed(data, |row: classic_rows::FillRow<'_>| {
-                row.read(FillSide::Position)
-            })?;
+            let fills = listed(data, |row: classic_rows::FillRow<'_>| row.read())?;
             Reply::Fills(oldest_first(fills, |fill| fill.time_ms))
         }
         _ => Reply::Done,

@@ -179,9 +179,12 @@ fn what_the_venue_says_of_the_connection() {
     assert_eq!(control("pong"), Control::Pong);
     assert_eq!(
         control(r#"{"event":"login","code":0,"connId":"a"}"#),
-        Control::LoggedIn
+        Control::LoggedIn { valid_seconds: None }
     );
-    assert_eq!(control(r#"{"event":"login","code":"0"}"#), Control::LoggedIn);
+    assert_eq!(
+        control(r#"{"event":"login","code":"0"}"#),
+        Control::LoggedIn { valid_seconds: None }
+    );
     assert!(matches!(
         control(r#"{"event":"error","code":30005,"msg":"error"}"#),
         Control::LoginRefused { .. }

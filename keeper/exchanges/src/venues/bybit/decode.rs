@@ -181,7 +181,7 @@ fn control(head: &Head<'_>) -> Result<Control, DecodeError> {
     match (head.op.or(asked), went_well) {
         (Some("pong"), _) => Ok(Control::Pong),
         (Some("ping"), Some(true)) => Ok(Control::Pong),
-        (Some("auth"), Some(true)) => Ok(Control::LoggedIn),
+        (Some("auth"), Some(true)) => Ok(Control::LoggedIn { valid_seconds: None }),
         (Some("auth"), Some(false)) => Ok(Control::LoginRefused {
             code: code(),
             message: message(),

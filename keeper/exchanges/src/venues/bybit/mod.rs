@@ -17,6 +17,7 @@ use crate::model::{Event, Instruments, Scope, Stream, Venue};
 use crate::operation::{Operation, Reply};
 use crate::protocol::{Connection, Context, Endpoints, Environment, Heartbeat, Protocol};
 use crate::request::{Request, Response, SignedRequest};
+use crate::venues::pages;
 
 /// Bybit v5, linear and inverse contracts.
 #[derive(Debug, Clone, Copy, Default)]
@@ -59,6 +60,10 @@ impl Protocol for Bybit {
     }
 
     /// The topics of the account and of the market have different names, so that the scope does not matter.
+    fn next_page(&self, operation: &Operation, request: &Request, response: &Response) -> Option<Request> {
+        pages::bybit(operation, request, response)
+    }
+
     fn decode(
         &self,
         frame: &[u8],

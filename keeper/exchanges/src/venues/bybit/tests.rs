@@ -294,11 +294,11 @@ fn the_connections_own_messages_are_controls() {
         ),
         (
             json!({"success":true,"ret_msg":"","op":"auth","conn_id":"x"}),
-            Control::LoggedIn,
+            Control::LoggedIn { valid_seconds: None },
         ),
         (
             json!({"retCode":0,"retMsg":"OK","op":"auth","connId":"x"}),
-            Control::LoggedIn,
+            Control::LoggedIn { valid_seconds: None },
         ),
         (
             json!({"retCode":10004,"retMsg":"error sign","op":"auth","connId":"x"}),

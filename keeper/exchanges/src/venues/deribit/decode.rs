@@ -96,6 +96,9 @@ const UNAUTHORISED: &str = "13009";
 struct Login<'a> {
     #[serde(borrow, default)]
     access_token: Option<Cow<'a, str>>,
+    /// Of the token, seconds.
+    #[serde(default)]
+    expires_in: Option<u64>,
     #[serde(borrow, default)]
     version: Option<Cow<'a, str>>,
 }
@@ -125,7 +128,9 @@ fn answer(frame: &Frame<'_>, events: &mut Vec<Event>) -> Result<(), DecodeError>
             Some(b'{') => {
                 let login: Login<'_> = read(result.get().as_bytes())?;
                 match (login.access_token, login.version) {
-                    (Some(_), _) => Control::LoggedIn,
+                    (Some(_), _) => Control::LoggedIn {
+                        valid_seconds: login.expires_in,
+                    },
                     (None, Some(_)) => Control::Pong,
                     (None, None) => Control::Answered { id: id.into() },
                 }

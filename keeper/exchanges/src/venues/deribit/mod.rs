@@ -14,6 +14,7 @@ use crate::model::{Event, Instruments, Scope, Stream, Venue};
 use crate::operation::{Operation, Reply};
 use crate::protocol::{Connection, Context, Endpoints, Environment, Heartbeat, Protocol};
 use crate::request::{Request, Response, SignedRequest};
+use crate::venues::pages;
 
 /// Deribit.
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +65,10 @@ impl Protocol for Deribit {
         replies::reply(operation, response, instruments)
     }
 
+    fn next_page(&self, operation: &Operation, request: &Request, response: &Response) -> Option<Request> {
+        pages::deribit(operation, request, response)
+    }
+
     fn decode(
         &self,
         frame: &[u8],
@@ -88,5 +93,9 @@ impl Protocol for Deribit {
     /// The venue asks (`test_request`), after `public/set_heartbeat`, which is the first thing said on a socket.
     fn heartbeat(&self) -> Heartbeat {
         Heartbeat::Server
+    }
+
+    fn lists_fills_by_instrument(&self) -> bool {
+        true
     }
 }

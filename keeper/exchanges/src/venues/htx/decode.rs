@@ -167,7 +167,7 @@ fn answer(op: &str, head: &Head<'_>) -> Result<Control, DecodeError> {
             }
         }
         "pong" => Control::Pong,
-        "auth" if succeeded => Control::LoggedIn,
+        "auth" if succeeded => Control::LoggedIn { valid_seconds: None },
         "auth" => {
             let (code, message) = told(head);
             Control::LoginRefused { code, message }
@@ -424,8 +424,7 @@ impl TradeState<'_> {
             price: above_zero(self.trade_price, "trade_price")?,
             fee,
             liquidity: Some(role(&self.role)?),
-            // Unconfirmed where neither word stands: what the venue forces is taken for the owner's until the order
-            // message says otherwise.
+            // Where neither word stands it is the owner's until the order message says otherwise: `account` joins them.
             cause: cause(
                 self.order_source.as_ref().map(Id::text),
                 self.liquidation_type.as_ref().map(Id::text),

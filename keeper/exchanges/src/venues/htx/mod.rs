@@ -19,6 +19,7 @@ use crate::operation::{Operation, Reply};
 use crate::protocol::{Connection, Context, Endpoints, Environment, Heartbeat, Protocol};
 use crate::request::{Request, Response, SignedRequest};
 use crate::venues::Generation;
+use crate::venues::pages;
 
 /// HTX.
 #[derive(Debug, Clone, Copy)]
@@ -73,6 +74,13 @@ impl Protocol for Htx {
         replies::reply(self.0, operation, response, instruments)
     }
 
+    fn next_page(&self, operation: &Operation, request: &Request, response: &Response) -> Option<Request> {
+        match self.0 {
+            Generation::Legacy => pages::htx_legacy(operation, request, response),
+            _ => pages::htx(operation, request, response),
+        }
+    }
+
     fn decode(
         &self,
         frame: &[u8],
@@ -97,5 +105,9 @@ impl Protocol for Htx {
     /// The venue asks about every five seconds and closes after three questions without an answer.
     fn heartbeat(&self) -> Heartbeat {
         Heartbeat::Server
+    }
+
+    fn lists_fills_by_instrument(&self) -> bool {
+        self.0 == Generation::Legacy
     }
 }

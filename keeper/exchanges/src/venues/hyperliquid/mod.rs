@@ -16,6 +16,7 @@ use crate::model::{Event, Instruments, Scope, Stream, Venue};
 use crate::operation::{Operation, Reply};
 use crate::protocol::{Connection, Context, Endpoints, Environment, Heartbeat, Protocol};
 use crate::request::{Request, Response, SignedRequest};
+use crate::venues::pages;
 
 /// Users whose own streams one address on the internet may follow. Beyond it, masters are read from the public trades,
 /// which name both users.
@@ -66,6 +67,10 @@ impl Protocol for Hyperliquid {
         instruments: &Instruments,
     ) -> Result<Reply, ReplyError> {
         replies::reply(operation, response, instruments)
+    }
+
+    fn next_page(&self, operation: &Operation, request: &Request, response: &Response) -> Option<Request> {
+        pages::hyperliquid(operation, request, response)
     }
 
     fn decode(

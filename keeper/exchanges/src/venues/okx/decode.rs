@@ -132,7 +132,7 @@ fn control(event: &str, frame: &Frame<'_>) -> Result<Control, DecodeError> {
     let message = frame.msg.as_deref().unwrap_or_default();
     let topic = || frame.arg.as_ref().map(Argument::topic).unwrap_or_default();
     Ok(match event {
-        "login" if code == "0" => Control::LoggedIn,
+        "login" if code == "0" => Control::LoggedIn { valid_seconds: None },
         "login" => Control::LoginRefused {
             code: Text::new(code),
             message: Text::new(message),

@@ -20,6 +20,7 @@ use crate::model::{Event, Instruments, Scope, Stream, Venue};
 use crate::operation::{Operation, Reply};
 use crate::protocol::{Connection, Context, Endpoints, Environment, Heartbeat, Protocol};
 use crate::request::{Request, Response, SignedRequest};
+use crate::venues::pages;
 
 /// How often the sockets are pinged: OKX closes them after 30 seconds of silence.
 const PING_EVERY: Duration = Duration::from_secs(20);
@@ -62,6 +63,10 @@ impl Protocol for Okx {
         instruments: &Instruments,
     ) -> Result<Reply, ReplyError> {
         replies::reply(operation, response, instruments)
+    }
+
+    fn next_page(&self, operation: &Operation, request: &Request, response: &Response) -> Option<Request> {
+        pages::okx(operation, request, response)
     }
 
     fn decode(

@@ -161,7 +161,7 @@ fn what_the_venue_says_of_the_connection() {
     assert_eq!(control("pong"), Control::Pong);
     assert_eq!(
         control(r#"{"event":"login","code":"0","msg":"","connId":"a"}"#),
-        Control::LoggedIn
+        Control::LoggedIn { valid_seconds: None }
     );
     assert!(matches!(
         control(r#"{"event":"error","code":"60009","msg":"Login failed."}"#),

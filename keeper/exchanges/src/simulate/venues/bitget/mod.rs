@@ -238,8 +238,8 @@ impl Wire for Bitget {
             .collect()
     }
 
-    fn too_many(&self, _retry_after_seconds: u64, _banned: bool) -> Response {
-        envelope(429, "429", "Too Many Requests", &Value::Null, system_ms())
+    fn too_many(&self, _retry_after_seconds: u64, _banned: bool, now_ms: u64) -> Response {
+        envelope(429, "429", "Too Many Requests", &Value::Null, now_ms)
     }
 
     fn internal_error(&self) -> Response {

@@ -239,8 +239,7 @@ impl Wire for Bybit {
         ]
     }
 
-    fn too_many(&self, retry_after_seconds: u64, banned: bool) -> Response {
-        let now_ms = system_ms();
+    fn too_many(&self, retry_after_seconds: u64, banned: bool, now_ms: u64) -> Response {
         if banned {
             // An address that asked too much.
             return Response {

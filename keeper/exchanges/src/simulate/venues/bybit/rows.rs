@@ -112,7 +112,11 @@ impl Bybit {
             .unwrap_or_else(|| Extra {
                 created_ms: order.time_ms,
                 create_kind: "CreateByUser",
-                order_kind: Text::const_new("Market"),
+                // An order nobody sent over the wire: a test placed it, or the venue.
+                order_kind: Text::const_new(match order.order_kind {
+                    OrderKind::Limit | OrderKind::StopLimit | OrderKind::TakeProfitLimit => "Limit",
+                    _ => "Market",
+                }),
                 ..Extra::default()
             })
     }

@@ -630,7 +630,7 @@ impl Wire for Deribit {
         vec![Cost { limit, weight: 1 }]
     }
 
-    fn too_many(&self, _retry_after_seconds: u64, _banned: bool) -> Response {
+    fn too_many(&self, _retry_after_seconds: u64, _banned: bool, _now_ms: u64) -> Response {
         respond(&Value::Null, &Err(Failure::new(10_028, "too_many_requests")), 0)
     }
 

@@ -398,11 +398,12 @@ impl Htx {
             ),
             "matchresults" => {
                 let start = body["start_time"].as_u64().unwrap_or(0);
+                let end = body["end_time"].as_u64().unwrap_or(u64::MAX);
                 account
                     .fills()
                     .iter()
                     .rev()
-                    .filter(|fill| about(&fill.instrument) && fill.time_ms >= start)
+                    .filter(|fill| about(&fill.instrument) && (start..=end).contains(&fill.time_ms))
                     .take(50)
                     .map(|fill| fill_of(engine, key, fill))
                     .collect()

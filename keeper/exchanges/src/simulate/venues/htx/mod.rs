@@ -429,7 +429,7 @@ impl Wire for Htx {
             .collect()
     }
 
-    fn too_many(&self, _retry_after_seconds: u64, _banned: bool) -> Response {
+    fn too_many(&self, _retry_after_seconds: u64, _banned: bool, _now_ms: u64) -> Response {
         let body = json!({ "status": "error", "err_code": 1_032, "err_msg": "The number of access has exceeded the limit.", "ts": 0 });
         Response {
             status: 429,

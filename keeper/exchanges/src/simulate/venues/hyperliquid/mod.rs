@@ -612,7 +612,7 @@ impl Wire for Hyperliquid {
     }
 
     // The venue says nothing of how long to wait, and has no ban of its own.
-    fn too_many(&self, _retry_after_seconds: u64, _banned: bool) -> Response {
+    fn too_many(&self, _retry_after_seconds: u64, _banned: bool, _now_ms: u64) -> Response {
         plain(429, "null")
     }
 

@@ -232,7 +232,7 @@ impl Wire for Okx {
         vec![Cost { limit, weight }]
     }
 
-    fn too_many(&self, _retry_after_seconds: u64, _banned: bool) -> Response {
+    fn too_many(&self, _retry_after_seconds: u64, _banned: bool, _now_ms: u64) -> Response {
         error(429, &refusal("50011", "Too Many Requests"))
     }
 
