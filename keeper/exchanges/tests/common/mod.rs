@@ -7,6 +7,7 @@ use std::time::Duration;
 use lockstep_exchanges::credentials::Credentials;
 use lockstep_exchanges::error::{Refusal, ReplyError};
 use lockstep_exchanges::follow::{Options, Told, View, follow};
+use lockstep_exchanges::health::{Health, Limits};
 use lockstep_exchanges::model::{
     Cause, Decimal, Fill, Instruments, MarginMode, Order, OrderKind, Position, PositionSide, Side, Text,
     Venue,
@@ -162,6 +163,7 @@ impl Followed {
             marks: vec![Text::new(instrument)],
             snapshot_every: Duration::from_secs(2),
             settings: Settings::default(),
+            health: Health::new(venue, Limits::default()),
         };
         let (sender, told) = mpsc::channel(1_024);
         let stop = CancellationToken::new();
