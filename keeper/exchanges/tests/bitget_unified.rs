@@ -3,138 +3,45 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::sync::Arc;
-use std::time::Duration;
+mod common;
 
-use lockstep_exchanges::credentials::Credentials;
+use common::{Door, Followed, KEY, NOW_MS, decimal};
 use lockstep_exchanges::crypto::hmac_base64;
-use lockstep_exchanges::error::{Refusal, ReplyError};
-use lockstep_exchanges::follow::{Options, Told, View, follow};
-use lockstep_exchanges::health::{Health, Limits};
+use lockstep_exchanges::error::Refusal;
 use lockstep_exchanges::model::{
-    Cause, Decimal, Fill, Instruments, MarginMode, Order, OrderKind, OrderStatus, PositionMode, PositionSide,
-    Scope, Side, Text, Venue,
+    Cause, Decimal, Fill, Instruments, OrderKind, OrderStatus, PositionMode, PositionSide, Scope, Side, Text,
+    Venue,
 };
-use lockstep_exchanges::operation::{NewOrder, Operation, Reply};
-use lockstep_exchanges::protocol::{Context, Endpoints, Protocol};
-use lockstep_exchanges::simulate::engine::Engine;
+use lockstep_exchanges::operation::Reply;
 use lockstep_exchanges::simulate::faults::Fault;
-use lockstep_exchanges::simulate::server::{Simulator, Truth, default_account};
-use lockstep_exchanges::simulate::venues::{start, wire};
-use lockstep_exchanges::simulate::wire::{Frame, Incoming, Socket, Wire};
-use lockstep_exchanges::transport::socket::Settings;
-use lockstep_exchanges::venues::{Generation, protocol_of};
+use lockstep_exchanges::simulate::wire::{Frame, Socket};
+use lockstep_exchanges::venues::Generation;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
-const NOW_MS: u64 = 1_700_000_000_000;
-const KEY: &str = "test_api_key";
 const BTC: &str = "BTCUSDT";
-/// How long something may take to be told.
-const PATIENCE: Duration = Duration::from_secs(20);
 
-fn decimal(text: &str) -> Decimal {
-    text.parse().unwrap()
+fn door() -> Door {
+    Door::new(Venue::Bitget, Generation::Next)
 }
 
-fn credentials(secret: &str) -> Credentials {
-    Credentials::new(KEY, secret, Some("test_passphrase".to_owned()))
+/// Positions as REST tells them, checked against the truth.
+fn positions(door: &mut Door) -> Vec<(PositionSide, Decimal)> {
+    let Reply::Positions(told) = door.ask("positions", json!({})).unwrap() else {
+        panic!("no positions");
+    };
+    assert_eq!(told, door.engine.positions(KEY));
+    told.into_iter()
+        .map(|position| (position.position_side, position.size))
+        .collect()
 }
 
-/// The simulator without a network, and our words for it.
-struct Door {
-    wire: Box<dyn Wire>,
-    engine: Engine,
-    protocol: Box<dyn Protocol>,
-    instruments: Instruments,
-    secret: &'static str,
-}
-
-impl Door {
-    fn new() -> Self {
-        let (wire, listed) = wire(Venue::Bitget);
-        let mut engine = Engine::new(Venue::Bitget, listed, 1);
-        engine.add_account(default_account(Decimal::from(100_000)));
-        engine.set_clock(NOW_MS);
-        let protocol = protocol_of(Venue::Bitget, Generation::Next);
-        Self {
-            wire,
-            engine,
-            instruments: protocol.known_instruments(),
-            protocol,
-            secret: "test_secret",
-        }
-    }
-
-    fn ask(&mut self, operation: &str, parameters: Value) -> Result<Reply, ReplyError> {
-        let operation: Operation =
-            serde_json::from_value(json!({ "operation": operation, "parameters": parameters })).unwrap();
-        let context = Context {
-            instruments: &self.instruments,
-            timestamp_ms: NOW_MS,
-        };
-        let mut reply = None;
-        for request in self.protocol.requests(&operation, &context).unwrap() {
-            let signed = self
-                .protocol
-                .sign(
-                    &request,
-                    "http://simulator",
-                    Some(&credentials(self.secret)),
-                    NOW_MS,
-                )
-                .unwrap();
-            let url = url::Url::parse(&signed.url).unwrap();
-            let incoming = Incoming {
-                method: signed.method,
-                path: url.path().to_owned(),
-                raw_query: url.query().unwrap_or_default().to_owned(),
-                headers: signed
-                    .headers
-                    .iter()
-                    .map(|(name, value)| (name.to_lowercase(), value.clone()))
-                    .collect(),
-                body: signed.body,
-                host: String::new(),
-            };
-            assert!(incoming.path.starts_with("/api/v3/") || incoming.path == "/api/v2/public/time");
-            let response = self.wire.rest(&incoming, &mut self.engine);
-            reply = Some(self.protocol.reply(&operation, &response, &self.instruments)?);
-        }
-        Ok(reply.expect("every operation has a request"))
-    }
-
-    fn refusal(&mut self, operation: &str, parameters: Value) -> (Refusal, String) {
-        match self.ask(operation, parameters) {
-            Err(ReplyError::Refused(error)) => (error.refusal, error.code.to_string()),
-            other => panic!("{operation}: {other:?}"),
-        }
-    }
-
-    fn orders(&mut self, operation: &str, parameters: Value) -> Vec<Order> {
-        match self.ask(operation, parameters).unwrap() {
-            Reply::Orders(orders) => orders,
-            Reply::Order(order) => vec![*order],
-            other => panic!("{operation}: {other:?}"),
-        }
-    }
-
-    /// Positions as REST tells them, checked against the truth.
-    fn positions(&mut self) -> Vec<(PositionSide, Decimal)> {
-        let Reply::Positions(told) = self.ask("positions", json!({})).unwrap() else {
-            panic!("no positions");
-        };
-        assert_eq!(told, self.engine.positions(KEY));
-        told.into_iter()
-            .map(|position| (position.position_side, position.size))
-            .collect()
-    }
+async fn followed() -> Followed {
+    Followed::start(Venue::Bitget, Generation::Next, BTC, "USDT").await
 }
 
 #[test]
 fn what_is_ordered_is_taken_and_read_back() {
-    let mut door = Door::new();
+    let mut door = door();
     let Reply::Instruments(list) = door.ask("instruments", json!({})).unwrap() else {
         panic!("no instruments");
     };
@@ -184,13 +91,13 @@ fn what_is_ordered_is_taken_and_read_back() {
     limit["price"] = "45000".into();
     limit["size"] = "0.0001".into();
     assert_eq!(door.refusal("place_order", limit.clone()).1, "45110");
-    limit["size"] = "100".into();
+    limit["size"] = "1000".into();
     assert_eq!(door.refusal("place_order", limit).1, "40762");
 }
 
 #[test]
 fn several_at_once_are_answered_one_by_one() {
-    let mut door = Door::new();
+    let mut door = door();
     let order = |id: &str, price: &str| {
         json!({ "instrument": BTC, "side": "buy", "size": "0.01", "order_kind": "limit", "price": price,
                 "client_order_id": id })
@@ -226,7 +133,7 @@ fn several_at_once_are_answered_one_by_one() {
 
 #[test]
 fn positions_fills_and_settings_are_read_as_they_are() {
-    let mut door = Door::new();
+    let mut door = door();
     door.ask("set_leverage", json!({ "instrument": BTC, "leverage": "7" }))
         .unwrap();
     let Reply::Leverage(leverage) = door.ask("leverage", json!({ "instrument": BTC })).unwrap() else {
@@ -237,7 +144,7 @@ fn positions_fills_and_settings_are_read_as_they_are() {
     let market = |side: &str, size: &str, position: &str| json!({ "instrument": BTC, "side": side, "size": size, "position_side": position });
     door.ask("place_order", market("buy", "0.3", "net")).unwrap();
     door.ask("place_order", market("sell", "0.5", "net")).unwrap();
-    assert_eq!(door.positions(), [(PositionSide::Net, decimal("-0.2"))]);
+    assert_eq!(positions(&mut door), [(PositionSide::Net, decimal("-0.2"))]);
     let rung = |trigger: &str| {
         json!({ "instrument": BTC, "side": "buy", "size": "0.1", "order_kind": "stop_market", "trigger_price": trigger,
                 "reduce_only": true })
@@ -249,7 +156,7 @@ fn positions_fills_and_settings_are_read_as_they_are() {
     .unwrap();
     assert_eq!(door.refusal("place_conditional_order", rung("49000")).1, "40917");
     door.engine.set_price(BTC, decimal("50500"));
-    assert_eq!(door.positions(), [(PositionSide::Net, decimal("-0.1"))]);
+    assert_eq!(positions(&mut door), [(PositionSide::Net, decimal("-0.1"))]);
     let waiting = door.engine.account(KEY).unwrap();
     let waiting: Vec<Text> = waiting
         .orders()
@@ -265,7 +172,7 @@ fn positions_fills_and_settings_are_read_as_they_are() {
     let busy = json!({ "position_mode": "hedge" });
     assert_eq!(door.refusal("set_position_mode", busy.clone()).1, "40920");
     door.ask("close_position", json!({ "instrument": BTC })).unwrap();
-    assert!(door.positions().is_empty());
+    assert!(positions(&mut door).is_empty());
     let nothing = json!({ "instrument": BTC });
     assert_eq!(door.refusal("close_position", nothing).0, Refusal::AlreadyDone);
 
@@ -283,7 +190,7 @@ fn positions_fills_and_settings_are_read_as_they_are() {
     // Closing is the other way round, with the position beside: never as in v2.
     door.ask("place_order", market("sell", "0.1", "long")).unwrap();
     assert_eq!(
-        door.positions(),
+        positions(&mut door),
         [
             (PositionSide::Long, decimal("0.2")),
             (PositionSide::Short, decimal("-0.2"))
@@ -331,7 +238,7 @@ fn positions_fills_and_settings_are_read_as_they_are() {
 
 #[test]
 fn market_data_is_read() {
-    let mut door = Door::new();
+    let mut door = door();
     for (operation, parameters) in [
         ("server_time", json!({})),
         ("ticker", json!({ "instrument": BTC })),
@@ -350,6 +257,12 @@ fn market_data_is_read() {
         panic!("no book");
     };
     assert_eq!((book.bids.len(), book.asks.len()), (5, 5));
+    let (clock, others) = door.paths.split_first().unwrap();
+    assert_eq!(clock, "/api/v2/public/time", "v3 has none of its own");
+    assert!(
+        others.iter().all(|path| path.starts_with("/api/v3/")),
+        "{others:?}"
+    );
     let klines = json!({ "instrument": BTC, "interval": "1h", "limit": 3 });
     let Reply::Klines(klines) = door.ask("klines", klines).unwrap() else {
         panic!("no klines");
@@ -359,7 +272,7 @@ fn market_data_is_read() {
 
 #[test]
 fn a_stranger_is_turned_away_at_both_doors() {
-    let mut door = Door::new();
+    let mut door = door();
     door.secret = "guess";
     assert_eq!(
         door.refusal("balances", json!({})),
@@ -392,134 +305,17 @@ fn a_stranger_is_turned_away_at_both_doors() {
     }
 }
 
-/// An account that is followed over the sockets and REST of v3.
-struct Followed {
-    exchange: Simulator,
-    told: mpsc::Receiver<Told>,
-    view: View,
-    fills: Vec<(Fill, bool)>,
-    stop: CancellationToken,
-}
-
-impl Followed {
-    async fn start() -> Self {
-        let exchange = start(Venue::Bitget, ([127, 0, 0, 1], 0).into(), None, 1)
-            .await
-            .unwrap();
-        let (public, private) = ("/v3/ws/public", "/v3/ws/private");
-        let options = Options {
-            health: Health::new(Venue::Bitget, Limits::default()),
-            protocol: Arc::from(protocol_of(Venue::Bitget, Generation::Next)),
-            endpoints: Endpoints::local(&exchange.url(), public, public, private),
-            credentials: credentials("test_secret"),
-            marks: vec![Text::new(BTC)],
-            snapshot_every: Duration::from_secs(2),
-            settings: Settings::default(),
-        };
-        let (sender, told) = mpsc::channel(1_024);
-        let stop = CancellationToken::new();
-        tokio::spawn(follow(options, sender, stop.clone()));
-        let mut followed = Self {
-            exchange,
-            told,
-            view: View::default(),
-            fills: Vec::new(),
-            stop,
-        };
-        followed
-            .until("the first snapshot", |followed| followed.view.certain)
-            .await;
-        followed
-    }
-
-    fn truth(&self) -> Truth {
-        self.exchange.truth(KEY).unwrap()
-    }
-
-    async fn until(&mut self, what: &str, reached: impl Fn(&Self) -> bool) {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        while !reached(self) {
-            match tokio::time::timeout_at(deadline, self.told.recv()).await {
-                Ok(Some(Told::View(view))) => self.view = *view,
-                Ok(Some(Told::Fill { fill, repaired })) => self.fills.push((*fill, repaired)),
-                Ok(Some(Told::Disagreement(_))) => {}
-                Ok(other) => panic!("while waiting for {what}: {other:?}"),
-                Err(_) => panic!("waited for {what}; {:?}; the truth {:?}", self.view, self.truth()),
-            }
-        }
-    }
-
-    /// Until what is known is what is true, and every fill was told once.
-    async fn until_true(&mut self, what: &str) {
-        self.until(what, |followed| {
-            let truth = followed.truth();
-            let sizes = |positions: &[lockstep_exchanges::model::Position]| {
-                let mut sizes: Vec<_> = positions
-                    .iter()
-                    .filter(|position| !position.size.is_zero())
-                    .map(|position| (format!("{:?}", position.position_side), position.size))
-                    .collect();
-                sizes.sort();
-                sizes
-            };
-            let wallet = truth.balance.as_ref().map(|balance| balance.wallet);
-            followed.view.certain
-                && sizes(&followed.view.positions) == sizes(&truth.positions)
-                && followed.view.balances.first().map(|balance| balance.wallet) == wallet
-                && followed.fills.len() == truth.fills.len()
-        })
-        .await;
-    }
-
-    fn trade(&self, side: Side, position_side: PositionSide, size: &str) {
-        let order = NewOrder {
-            instrument: Text::new(BTC),
-            side,
-            size: decimal(size),
-            order_kind: OrderKind::Market,
-            price: None,
-            time_in_force: None,
-            reduce_only: false,
-            position_side,
-            margin_mode: MarginMode::Cross,
-            leverage: None,
-            client_order_id: None,
-        };
-        self.exchange.act(|engine| engine.place(KEY, &order)).unwrap();
-    }
-
-    fn causes(&self) -> Vec<Cause> {
-        self.fills.iter().map(|(fill, _)| fill.cause).collect()
-    }
-}
-
-impl Drop for Followed {
-    fn drop(&mut self) {
-        self.stop.cancel();
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_in_one_way_mode_is_followed_through_turns_and_closings_by_the_venue() {
-    let mut followed = Followed::start().await;
+    let mut followed = followed().await;
     followed.trade(Side::Buy, PositionSide::Net, "0.3");
     followed.until_true("a long position").await;
     followed.trade(Side::Sell, PositionSide::Net, "0.5");
     followed.until_true("the turn to a short position").await;
-    let close = |cause| {
-        followed
-            .exchange
-            .act(|engine| engine.force_close(KEY, BTC, PositionSide::Net, cause));
-    };
-    close(Cause::Liquidation);
+    followed.force_close(PositionSide::Net, Cause::Liquidation);
     followed.until_true("the liquidation").await;
     followed.trade(Side::Buy, PositionSide::Net, "0.1");
-    let close = |cause| {
-        followed
-            .exchange
-            .act(|engine| engine.force_close(KEY, BTC, PositionSide::Net, cause));
-    };
-    close(Cause::AutoDeleveraging);
+    followed.force_close(PositionSide::Net, Cause::AutoDeleveraging);
     followed.until_true("the deleveraging").await;
     assert_eq!(
         followed.causes(),
@@ -535,7 +331,7 @@ async fn an_account_in_one_way_mode_is_followed_through_turns_and_closings_by_th
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_sides_of_a_hedged_account_are_followed_and_what_the_stream_lost_is_found() {
-    let mut followed = Followed::start().await;
+    let mut followed = followed().await;
     followed
         .exchange
         .act(|engine| engine.set_position_mode(KEY, PositionMode::Hedge))
@@ -551,9 +347,7 @@ async fn both_sides_of_a_hedged_account_are_followed_and_what_the_stream_lost_is
         scope: Scope::Private,
         milliseconds: 600_000,
     });
-    followed
-        .exchange
-        .act(|engine| engine.force_close(KEY, BTC, PositionSide::Short, Cause::Liquidation));
+    followed.force_close(PositionSide::Short, Cause::Liquidation);
     followed.until_true("what the stream lost").await;
     let (lost, repaired) = followed.fills.last().unwrap();
     assert!(*repaired);

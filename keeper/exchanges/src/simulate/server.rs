@@ -256,7 +256,11 @@ fn truth_of(engine: &Engine, key: &str) -> Option<Truth> {
     let positions = engine.positions(key).into_iter().map(|position| {
         let mark = position.mark_price.unwrap_or_default();
         Position {
-            size: engine.in_base(&position.instrument, position.size, mark),
+            // As the venue tells it: with eight decimals.
+            size: engine
+                .in_base(&position.instrument, position.size, mark)
+                .round_dp(8)
+                .normalize(),
             ..position
         }
     });
