@@ -144,15 +144,16 @@ async fn after_faults_of_every_kind_nothing_has_drifted_doubled_or_leaked() {
             }
         }
         look(&traders, &turn).await;
-        let open: usize = traders.iter().map(|trader| trader.asking()).sum();
-        let held = Held::now(open);
+        let asking: usize = traders.iter().map(|trader| trader.asking()).sum();
+        let records = traders.iter().map(|trader| trader.records()).sum();
+        let held = Held::now(asking);
         println!(
-            "{:>5} s  {held:?}  {} faults",
+            "{:>5} s  {held:?}, {asking} asking, {records} orders and fills, {} faults",
             started.elapsed().as_secs(),
             faults.load(Ordering::Relaxed)
         );
         match (warm, held) {
-            (Some(before), Some(now)) => now.assert_not_more_than(before),
+            (Some(before), Some(now)) => now.assert_not_more_than(before, records),
             (None, Some(now)) => warm = Some(now),
             _ => {}
         }

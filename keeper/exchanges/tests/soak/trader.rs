@@ -283,6 +283,12 @@ impl Trader {
         self.asking.load(Ordering::Relaxed)
     }
 
+    /// Orders and fills that were recorded.
+    pub fn records(&self) -> u64 {
+        let fills = self.heard.lock().unwrap().fills.len();
+        self.done.lock().unwrap().orders + u64::try_from(fills).unwrap()
+    }
+
     /// Orders whose fate should be known by now.
     pub fn overdue(&self) -> Vec<Text> {
         let now_ms = self.client.clock().now_ms();
