@@ -27,7 +27,7 @@ use crate::transport::http::{Http, HttpError, Pool};
 use crate::transport::ledger::MemoryLedger;
 use crate::transport::limiter::Limiter;
 use crate::transport::random::Random;
-use crate::transport::rest::{Client, Parts, Patience, ReadError};
+use crate::transport::rest::{Client, NotSent, Parts, Patience, ReadError};
 use crate::transport::snapshot::{self, FillsSince};
 use crate::transport::socket::{Connect, LinkError, Plan, SessionKeys, Settings, plan, start};
 use crate::transport::websocket::WebSockets;
@@ -272,6 +272,16 @@ struct Follower {
     last: View,
 }
 
+/// Half a snapshot is none, and its first half costs too: where the rate limit is used up, asking before there is room for
+/// all of it would keep it used up.
+fn pause_after(error: &ReadError) -> Duration {
+    let told = match error {
+        ReadError::NotSent(NotSent::Limit(limit)) => limit.wait(),
+        _ => None,
+    };
+    told.map_or(SNAPSHOT_RETRY, |told| told.max(SNAPSHOT_RETRY))
+}
+
 /// Why following ends.
 enum End {
     NobodyListens,
@@ -326,7 +336,7 @@ impl Follower {
                         Ok(false) => Instant::now() + SNAPSHOT_RETRY,
                         Err(error) => {
                             tracing::warn!(venue = %self.venue, %error, "snapshot failed; trying again");
-                            Instant::now() + SNAPSHOT_RETRY
+                            Instant::now() + pause_after(&error)
                         }
                     });
                 }
@@ -521,5 +531,25 @@ impl Follower {
             // Nobody listening is no loss here.
             let _ = self.told.send(Told::Ended(why)).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::limiter::LimitError;
+
+    #[test]
+    fn a_snapshot_without_room_is_tried_again_when_there_is_some() {
+        let full = |wait| {
+            ReadError::from(NotSent::from(LimitError::Full {
+                venue: Venue::Hyperliquid,
+                wait,
+            }))
+        };
+        let long = Duration::from_secs(40);
+        assert_eq!(pause_after(&full(long)), long);
+        assert_eq!(pause_after(&full(Duration::ZERO)), SNAPSHOT_RETRY);
+        assert_eq!(pause_after(&ReadError::NoReply(String::new())), SNAPSHOT_RETRY);
     }
 }

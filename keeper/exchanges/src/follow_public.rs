@@ -43,9 +43,9 @@ const RETRY: Duration = Duration::from_secs(2);
 const BEHIND: Duration = Duration::from_millis(200);
 /// However many accounts there are, their regular snapshots together ask no more often than this.
 const SPREAD: Duration = Duration::from_millis(500);
-/// The same for fills, whose request is booked with the weight of the longest answer: a tenth of what one address may ask
-/// in a minute. States must never wait for them.
-const FILLS_SPREAD: Duration = Duration::from_secs(20);
+/// The same for fills, which weigh ten times as much: a fifth of what one address may ask in a minute. States must never
+/// wait for them.
+const FILLS_SPREAD: Duration = Duration::from_secs(10);
 /// How far before the last time fills are asked for, milliseconds.
 const OVERLAP_MS: u64 = 60_000;
 /// Fills remembered per account and instrument.

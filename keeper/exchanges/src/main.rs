@@ -39,7 +39,7 @@ fn main() -> ExitCode {
         Command::Decode(command) => command.run(),
         Command::Watch(command) => in_runtime(command.run()),
         Command::Bench(command) => in_runtime(command.run()),
-        Command::React(command) => in_runtime(command.run()),
+        Command::React(command) => command.run(),
         Command::Simulate(command) => in_runtime(command.run()),
     };
     match result {

@@ -287,24 +287,29 @@ async fn the_command_line_prints_the_best_prices_the_chosen_venue_and_everyone_s
         ])
         .arg(file.path())
         .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped())
         .kill_on_drop(true)
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let read = async {
-        loop {
-            let line: serde_json::Value =
-                serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap();
-            let quoted = |number: usize| line["venues"][number]["bid"].is_string();
-            if line["chosen"] == "bybit" && quoted(0) && quoted(1) {
-                return line;
+    let mut logs = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut line_with = async |what: &str, wanted: fn(&serde_json::Value) -> bool| {
+        let read = async {
+            loop {
+                let line = lines.next_line().await.unwrap().unwrap();
+                let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+                if wanted(&line) {
+                    return line;
+                }
             }
-        }
+        };
+        tokio::time::timeout(PATIENCE, read).await.expect(what)
     };
-    let line = tokio::time::timeout(PATIENCE, read)
-        .await
-        .expect("both venues quote");
+    let line = line_with("both venues quote", |line| {
+        let quoted = |number: usize| line["venues"][number]["bid"].is_string();
+        line["chosen"] == "bybit" && quoted(0) && quoted(1)
+    })
+    .await;
     assert_eq!(line["symbol"], "btc");
     assert_eq!(line["venues"][0]["instrument"], "BTCUSDT");
     assert_eq!(line["venues"][1]["instrument"], "BTC_USDC-PERPETUAL");
@@ -316,4 +321,22 @@ async fn the_command_line_prints_the_best_prices_the_chosen_venue_and_everyone_s
         assert_eq!(venue["health"]["state"], "healthy", "{line}");
         assert!(venue["health"]["data_age_ms"].is_u64(), "{line}");
     }
+
+    exchanges[0].fault(&Fault::SilentStream {
+        scope: Scope::Public,
+        milliseconds: 600_000,
+    });
+    let line = line_with("the silent venue is left", |line| line["chosen"] == "deribit").await;
+    assert_eq!(line["venues"][0]["bid"], serde_json::Value::Null, "{line}");
+    let logged = async {
+        loop {
+            let log = logs.next_line().await.unwrap().unwrap();
+            if log.contains(r#"from="bybit""#) && log.contains("why=Silent") {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, logged)
+        .await
+        .expect("the change is logged with its reason");
 }

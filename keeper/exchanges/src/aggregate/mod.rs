@@ -7,5 +7,6 @@ pub mod arbitrage;
 pub mod best;
 pub mod failover;
 pub mod klines;
+pub mod market;
 pub mod scanner;
 pub mod selection;

@@ -67,9 +67,24 @@ impl Scale {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Column(usize);
 
+impl Column {
+    /// At a place in the list of scales.
+    pub(super) const fn at(place: usize) -> Self {
+        Self(place)
+    }
+}
+
 /// Which row: one symbol of one venue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Row(usize);
+
+impl Row {
+    /// Its place in the table.
+    #[must_use]
+    pub const fn place(self) -> usize {
+        self.0
+    }
+}
 
 /// What is compared: `Σ factor × column + constant > 0`. Factors are meant for small numbers (10,000 for basis points);
 /// the sum is in 128 bits and cannot overflow with up to eight terms.
@@ -304,36 +319,5 @@ mod tests {
             prop_assert_eq!(count, expected.len());
             prop_assert!(matches.rows().map(|row| row.0).eq(expected));
         }
-    }
-
-    /// Not a test of speed on a shared machine: run it by hand with `--release -- --ignored --nocapture`.
-    #[test]
-    #[ignore = "a measurement"]
-    fn how_many_symbols_a_second() {
-        let mut table = Table::new(7 * 300, &[Scale::new(8), Scale::new(8), Scale::new(8)]);
-        let columns: Vec<Column> = (0..3).map(|place| table.column(place).unwrap()).collect();
-        for place in 0..2_100 {
-            let row = table.row(place).unwrap();
-            for (index, column) in columns.iter().enumerate() {
-                let value = Decimal::from(place * 37 % 1_000 + index);
-                table.set(row, *column, value).unwrap();
-            }
-        }
-        // The spread is more than 20 basis points of the bid.
-        let condition = table
-            .condition(&[(columns[1], 10_000), (columns[0], -10_020)], 0)
-            .unwrap();
-        let mut matches = Matches::default();
-        let start = std::time::Instant::now();
-        let mut found = 0;
-        let scans = 20_000_u64;
-        for _ in 0..scans {
-            found += table.scan(std::hint::black_box(&condition), &mut matches);
-        }
-        let nanoseconds = u64::try_from(start.elapsed().as_nanos()).unwrap();
-        println!(
-            "{} symbol evaluations a second, {found} found",
-            scans * 2_100 * 1_000_000_000 / nanoseconds
-        );
     }
 }

@@ -4,7 +4,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use lockstep_exchanges::model::Venue;
-use lockstep_exchanges::simulate::venues::{account, start};
+use lockstep_exchanges::simulate::engine::Engine;
+use lockstep_exchanges::simulate::server::{Options, Simulator};
+use lockstep_exchanges::simulate::venues::{account, lengthened, wire};
 
 /// `exchanges simulate`.
 #[derive(Debug, Args)]
@@ -20,6 +22,12 @@ pub struct Simulate {
     /// Chooses the price path.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Instruments in all: beside the usual ones, more that are named after assets C0004, C0005, ….
+    #[arg(long, default_value_t = 0)]
+    symbols: usize,
+    /// Prices on each side of every book.
+    #[arg(long, default_value_t = 20)]
+    levels: u32,
 }
 
 impl Simulate {
@@ -29,11 +37,19 @@ impl Simulate {
     /// When the address cannot be listened on.
     pub async fn run(self) -> anyhow::Result<()> {
         let step = (self.step_ms > 0).then(|| Duration::from_millis(self.step_ms));
-        let simulator = start(self.venue, self.listen, step, self.seed)
+        let account = account(self.venue);
+        let (wire, listing) = wire(self.venue);
+        let mut engine = Engine::new(self.venue, lengthened(listing, self.symbols), self.seed)
+            .with_book_levels(self.levels);
+        engine.add_account(account.clone());
+        let options = Options {
+            listen: self.listen,
+            step,
+        };
+        let simulator = Simulator::start(wire, engine, options)
             .await
             .with_context(|| format!("cannot listen on {}", self.listen))?;
         println!("{}", simulator.url());
-        let account = account(self.venue);
         let credentials = match self.venue {
             Venue::Hyperliquid => format!("address {}, private key {}", account.key, account.secret),
             _ => format!(

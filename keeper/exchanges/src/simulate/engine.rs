@@ -210,6 +210,8 @@ pub struct Quote {
     pub price: Decimal,
     /// Number of the last book update.
     pub sequence: i64,
+    /// Prices on each side of the book.
+    levels: u32,
 }
 
 impl Quote {
@@ -269,7 +271,7 @@ impl Quote {
             Side::Sell => (self.bid(), -step),
         };
         let size = self.level_size();
-        (0..BOOK_LEVELS).map(move |level| Level {
+        (0..self.levels).map(move |level| Level {
             price: first + step * Decimal::from(level),
             size,
         })
@@ -315,6 +317,7 @@ impl Engine {
                             instrument,
                             price,
                             sequence: 1_000,
+                            levels: BOOK_LEVELS,
                         },
                     )
                 })
@@ -326,6 +329,15 @@ impl Engine {
             now_ms: 0,
             updates: Vec::new(),
         }
+    }
+
+    /// With so many prices on each side of every book, at least one.
+    #[must_use]
+    pub fn with_book_levels(mut self, levels: u32) -> Self {
+        for quote in self.quotes.values_mut() {
+            quote.levels = levels.max(1);
+        }
+        self
     }
 
     /// Adds an account.

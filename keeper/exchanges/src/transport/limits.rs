@@ -99,7 +99,9 @@ fn hyperliquid_weight(operation: &Operation, orders: u32) -> u32 {
         Operation::Ticker(_) | Operation::Book(_) | Operation::Order(_) => 2,
         Operation::Balances(_) | Operation::Positions(_) => 2,
         operation if !operation.is_read() => 1,
-        // Fills and klines cost more the longer the answer is: the most it can be.
+        // Fills and klines cost more the longer the answer is. Who names a time asks for what a gap left, rarely more than
+        // 400 fills; otherwise the most it can be. What was booked too low the venue's refusals correct.
+        Operation::Fills(query) if query.start_ms.is_some() => 40,
         Operation::Fills(_) | Operation::Klines(_) => 120,
         _ => 20,
     }

@@ -166,8 +166,8 @@ pub struct Plan {
     pub settings: Settings,
 }
 
-/// Groups streams into sockets: those of one address together, so that each socket knows what to expect on it. A stream
-/// that needs several connections by itself gets all of them.
+/// Groups streams into sockets: those of one address together, as many as one connection may carry, so that each socket
+/// knows what to expect on it. A stream that needs several connections by itself gets all of them.
 ///
 /// # Errors
 /// When a stream needs credentials that are missing, or the venue has no such stream.
@@ -194,12 +194,32 @@ pub fn plan(whole: &Plan) -> Result<Vec<Plan>, SignError> {
     }
     let mut plans = Vec::new();
     for (_, streams) in groups {
-        let count = whole.connections(&streams, Some("planned"))?.len();
-        plans.extend((0..count).map(|index| Plan {
-            streams: streams.clone(),
-            index,
-            ..whole.clone()
-        }));
+        let mut rest = streams.as_slice();
+        while let Some(first) = rest.first() {
+            let least = whole
+                .connections(std::slice::from_ref(first), Some("planned"))?
+                .len();
+            // The longest part that needs no more connections than its first stream does. A venue that takes so many
+            // streams per connection would otherwise give several for the whole group, and each socket would wait for
+            // the data of the others.
+            let (mut fits, mut too_long) = (1, rest.len() + 1);
+            while too_long - fits > 1 {
+                let middle = fits.midpoint(too_long);
+                let part = rest.get(..middle).unwrap_or(rest);
+                if whole.connections(part, Some("planned"))?.len() > least {
+                    too_long = middle;
+                } else {
+                    fits = middle;
+                }
+            }
+            let (part, after) = rest.split_at_checked(fits).unwrap_or((rest, &[]));
+            plans.extend((0..least).map(|index| Plan {
+                streams: part.to_vec(),
+                index,
+                ..whole.clone()
+            }));
+            rest = after;
+        }
     }
     Ok(plans)
 }

@@ -7,7 +7,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, SeqAccess, Vi
 use serde_json::value::RawValue;
 
 use crate::error::DecodeError;
-use crate::json::Number;
+use crate::json::{Number, Reader, read_text};
 
 /// Calls `row` for every element of a JSON list, in order, as it is read: no list is built. Stops at the first error.
 pub(crate) fn each<'a, T, F>(list: &'a RawValue, row: F) -> Result<(), DecodeError>
@@ -20,10 +20,40 @@ where
         failed: None,
         marker: PhantomData::<T>,
     };
-    let mut deserializer = serde_json::Deserializer::from_str(list.get());
-    match deserializer.deserialize_seq(&mut each) {
-        Ok(()) => Ok(()),
-        Err(error) => Err(each.failed.unwrap_or_else(|| DecodeError::malformed(&error))),
+    let mut reader = Reader::new(list.get());
+    let read = (&mut reader)
+        .deserialize_seq(&mut each)
+        .and_then(|()| reader.end());
+    match (each.failed, read) {
+        (Some(refused), _) => Err(refused),
+        (None, Ok(())) => Ok(()),
+        (None, Err(error)) => Err(malformed::<T>(list.get(), &error)),
+    }
+}
+
+/// What serde_json says of a list that cannot be read.
+fn malformed<'a, T: Deserialize<'a>>(list: &'a str, otherwise: &serde_json::Error) -> DecodeError {
+    let mut looked_at = Each {
+        row: |_| Ok(()),
+        failed: None,
+        marker: PhantomData::<T>,
+    };
+    let error = serde_json::Deserializer::from_str(list)
+        .deserialize_seq(&mut looked_at)
+        .err();
+    DecodeError::malformed(error.as_ref().unwrap_or(otherwise))
+}
+
+/// The same of a list, or of a single element where the venue sends that without a list.
+pub(crate) fn each_or_one<'a, T, F>(data: &'a RawValue, mut row: F) -> Result<(), DecodeError>
+where
+    T: Deserialize<'a>,
+    F: FnMut(T) -> Result<(), DecodeError>,
+{
+    if data.get().starts_with('[') {
+        each(data, row)
+    } else {
+        row(read_text(data.get())?)
     }
 }
 

@@ -1,10 +1,11 @@
 // The peer of `exchanges bench fill_to_order_latency`: ccxt.pro answers each fill of a simulated Binance account with an
-// order far from the market. node react.mjs <http://host:port>
+// order far from the market. node react.mjs <http://host:port> <key>
 
 import ccxt from 'ccxt';
 import { binance } from './venues.mjs';
 
-const { exchange } = binance(ccxt, process.argv[2]);
+const [, , url, apiKey] = process.argv;
+const { exchange } = binance(ccxt, url, { apiKey });
 await exchange.loadHttpProxyAgent();
 await exchange.loadMarkets();
 const symbol = 'ETH/USDT:USDT';

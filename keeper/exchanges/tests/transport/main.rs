@@ -5,6 +5,7 @@
 mod login;
 mod memory;
 mod network;
+mod plan;
 mod rest;
 mod script;
 mod seeds;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::engine::{Account, Engine};
 use super::server::{Options, Simulator, default_account};
 use super::wire::Wire;
-use crate::model::{Decimal, Instrument, Venue};
+use crate::model::{Decimal, Instrument, Text, Venue};
 
 mod binance;
 mod bitget;
@@ -41,6 +41,30 @@ pub fn wire(venue: Venue) -> (Box<dyn Wire>, Listing) {
     }
 }
 
+/// The same with more instruments, up to so many in all: each like the venue's first, named in the venue's way after
+/// assets C0001, C0002, ….
+#[must_use]
+pub fn lengthened(listing: Listing, symbols: usize) -> Listing {
+    let Some((first, price)) = listing.first().cloned() else {
+        return listing;
+    };
+    let known = listing.len();
+    // The venues' numbers: behind the highest, one by one.
+    let last = listing
+        .iter()
+        .filter_map(|(instrument, _)| instrument.number)
+        .max();
+    let more = (known..symbols).zip(1_u32..).map(|(place, behind)| {
+        let base = Text::from(format!("C{place:04}"));
+        let mut instrument = first.clone();
+        instrument.instrument = Text::from(first.instrument.replacen(first.base.as_str(), &base, 1));
+        instrument.base = base;
+        instrument.number = last.map(|last| last.saturating_add(behind));
+        (instrument, price)
+    });
+    listing.into_iter().chain(more).collect()
+}
+
 /// The account nobody configured: `test_api_key`/`test_secret`/`test_passphrase`, on Hyperliquid an address and its
 /// private key.
 #[must_use]
@@ -67,4 +91,34 @@ pub async fn start(
     let mut engine = Engine::new(venue, instruments, seed);
     engine.add_account(account(venue));
     Simulator::start(wire, engine, Options { listen, step }).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn a_lengthened_list_has_as_many_different_instruments_as_were_asked_for() {
+        for venue in Venue::ALL {
+            let (_, listing) = wire(venue);
+            let known = listing.len();
+            let first = listing.first().unwrap().0.clone();
+            let long = lengthened(listing, 300);
+            assert_eq!(long.len(), 300, "{venue}");
+            let names: HashSet<&str> = long.iter().map(|(one, _)| one.instrument.as_str()).collect();
+            assert_eq!(names.len(), 300, "{venue}");
+            let numbers: HashSet<Option<u32>> = long.iter().map(|(one, _)| one.number).collect();
+            assert_eq!(
+                numbers.len(),
+                if first.number.is_some() { 300 } else { 1 },
+                "{venue}"
+            );
+            let (added, _) = &long[known];
+            assert_ne!(added.instrument, first.instrument);
+            assert_eq!(added.tick, first.tick);
+            assert_eq!(lengthened(long, 5).len(), 300, "{venue}: nothing is taken away");
+        }
+    }
 }

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::words;
 use crate::error::DecodeError;
-use crate::json::{Id, Number, read};
+use crate::json::{Id, Number, read, read_text};
 use crate::model::{
     Balance, Book, BookCheck, Cause, Control, Decimal, Event, Fee, Fill, Funding, Kline, Level, Liquidity,
     Mark, Order, Position, Side, Text, Ticker, Trade,
@@ -30,6 +30,9 @@ struct Head<'a> {
     status: Option<&'a RawValue>,
     #[serde(default, borrow)]
     u: Option<&'a RawValue>,
+    /// The order in an order's message; something else in others.
+    #[serde(default, borrow)]
+    o: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -43,6 +46,11 @@ struct Refused<'a> {
 pub(super) fn decode(frame: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeError> {
     let head: Head<'_> = read(frame)?;
     match head {
+        Head {
+            e: Some("ORDER_TRADE_UPDATE"),
+            o,
+            ..
+        } => order_update(o, events),
         Head { e: Some(name), .. } => named(name, frame, events),
         // A combined stream wraps what a plain one sends.
         Head {
@@ -51,10 +59,15 @@ pub(super) fn decode(frame: &[u8], events: &mut Vec<Event>) -> Result<(), Decode
             ..
         } => {
             let inner = data.get().as_bytes();
-            let name = read::<Head<'_>>(inner)?
-                .e
-                .ok_or_else(|| DecodeError::unsupported("stream without a name"))?;
-            named(name, inner, events)
+            match read::<Head<'_>>(inner)? {
+                Head {
+                    e: Some("ORDER_TRADE_UPDATE"),
+                    o,
+                    ..
+                } => order_update(o, events),
+                Head { e: Some(name), .. } => named(name, inner, events),
+                _ => Err(DecodeError::unsupported("stream without a name")),
+            }
         }
         Head {
             error: Some(error), ..
@@ -88,7 +101,6 @@ pub(super) fn decode(frame: &[u8], events: &mut Vec<Event>) -> Result<(), Decode
 
 fn named(name: &str, frame: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeError> {
     match name {
-        "ORDER_TRADE_UPDATE" => order_update(frame, events),
         "TRADE_LITE" => trade_lite(frame, events),
         "ACCOUNT_UPDATE" => account_update(frame, events),
         "ALGO_UPDATE" => algo_update(frame, events),
@@ -114,12 +126,6 @@ fn named(name: &str, frame: &[u8], events: &mut Vec<Event>) -> Result<(), Decode
 }
 
 // ------------------------------------------------------------------------------------------------------------- account
-
-#[derive(Deserialize)]
-struct OrderUpdate<'a> {
-    #[serde(borrow)]
-    o: &'a RawValue,
-}
 
 #[derive(Deserialize)]
 struct OrderFields<'a> {
@@ -164,13 +170,16 @@ struct OrderFields<'a> {
     cp: bool,
 }
 
-fn order_update(frame: &[u8], events: &mut Vec<Event>) -> Result<(), DecodeError> {
-    let update: OrderUpdate<'_> = read(frame)?;
+fn order_update(order: Option<&RawValue>, events: &mut Vec<Event>) -> Result<(), DecodeError> {
+    let order = order.map(RawValue::get).ok_or(DecodeError::MissingField {
+        field: "o",
+        message: "ORDER_TRADE_UPDATE",
+    })?;
     // Of options the venue sends a list under the same name.
-    if update.o.get().starts_with('[') {
+    if order.starts_with('[') {
         return Err(DecodeError::product("option"));
     }
-    let order: OrderFields<'_> = read(update.o.get().as_bytes())?;
+    let order: OrderFields<'_> = read_text(order)?;
     words::supported(order.s)?;
     let side = words::side(order.side)?;
     let position_side = words::position_side(order.ps)?;

@@ -1,16 +1,16 @@
 //! Frames of the sockets. A frame is read twice: its topic, then the list that belongs to it, item by item.
 
 use serde::Deserialize;
-use serde::de::{Deserializer as _, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::words::{self, Category};
 use crate::error::DecodeError;
-use crate::json::{Number, read};
+use crate::json::{Number, read, read_text};
 use crate::model::{
     Balance, Book, BookCheck, Cause, Control, Decimal, Event, Fee, Fill, Funding, Instruments, Kline, Level,
     Liquidity, MarginMode, Mark, Order, Position, Text, Ticker, Trade,
 };
+use crate::venues::rows::each;
 
 /// What tells frames apart.
 #[derive(Deserialize)]
@@ -68,7 +68,7 @@ fn decode_all(frame: &[u8], instruments: &Instruments, events: &mut Vec<Event>) 
         return Ok(());
     };
     let data = || {
-        head.data.map(RawValue::get).ok_or(DecodeError::MissingField {
+        head.data.ok_or(DecodeError::MissingField {
             field: "data",
             message: "topic",
         })
@@ -119,44 +119,6 @@ fn need<'a>(
     message: &'static str,
 ) -> Result<Number<'a>, DecodeError> {
     number.ok_or(DecodeError::MissingField { field, message })
-}
-
-/// Hands the items of a list on one by one, so that none of them waits in a list of ours.
-fn each<'a, T: Deserialize<'a>>(
-    list: &'a str,
-    take: impl FnMut(T) -> Result<(), DecodeError>,
-) -> Result<(), DecodeError> {
-    struct Items<T, F> {
-        take: F,
-        failed: Option<DecodeError>,
-        item: std::marker::PhantomData<T>,
-    }
-    impl<'de, T: Deserialize<'de>, F: FnMut(T) -> Result<(), DecodeError>> Visitor<'de> for &mut Items<T, F> {
-        type Value = ();
-
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("a list")
-        }
-        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-            while let Some(item) = list.next_element()? {
-                if let Err(error) = (self.take)(item) {
-                    self.failed = Some(error);
-                    while list.next_element::<IgnoredAny>()?.is_some() {}
-                    return Ok(());
-                }
-            }
-            Ok(())
-        }
-    }
-    let mut items = Items {
-        take,
-        failed: None,
-        item: std::marker::PhantomData,
-    };
-    serde_json::Deserializer::from_str(list)
-        .deserialize_seq(&mut items)
-        .map_err(|error| DecodeError::malformed(&error))?;
-    items.failed.map_or(Ok(()), Err)
 }
 
 fn control(head: &Head<'_>) -> Result<Control, DecodeError> {
@@ -612,7 +574,7 @@ pub(super) fn balance(fields: &CoinFields<'_>, time_ms: u64) -> Result<Balance, 
 fn market(
     topic: &str,
     head: &Head<'_>,
-    data: &str,
+    data: &RawValue,
     instruments: &Instruments,
     events: &mut Vec<Event>,
 ) -> Result<(), DecodeError> {
@@ -628,7 +590,7 @@ fn market(
         "tickers" => {
             let category = words::category_of(rest, instruments)?;
             snapshot()?;
-            let fields: TickerFields<'_> = read(data.as_bytes())?;
+            let fields: TickerFields<'_> = read_text(data.get())?;
             same(fields.symbol, rest)?;
             // Only spot has it; it shares the topics' names.
             if fields.usd_index_price.is_some() {
@@ -639,7 +601,7 @@ fn market(
         "orderbook" => {
             let (_, symbol) = rest.split_once('.').ok_or_else(unsupported)?;
             let category = words::category_of(symbol, instruments)?;
-            let fields: BookFields<'_> = read(data.as_bytes())?;
+            let fields: BookFields<'_> = read_text(data.get())?;
             same(fields.s, symbol)?;
             // The venue starts its count again with a whole book.
             let whole = snapshot()? || fields.u.text() == "1";

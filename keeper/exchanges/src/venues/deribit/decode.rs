@@ -8,12 +8,13 @@ use serde_json::value::RawValue;
 use super::connections::{LOGIN_ID, TEST_ID};
 use super::instruments::is_future;
 use crate::error::DecodeError;
-use crate::json::{Id, Number, read};
+use crate::json::{Id, Number, read, read_text};
 use crate::model::{
     Balance, Book, BookCheck, Cause, ContractKind, Control, Decimal, Event, Fee, Fill, Funding, Instruments,
     Interval, Kline, Level, Liquidity, MarginMode, Mark, Order, OrderKind, OrderStatus, Position,
     PositionSide, Side, Text, Ticker, TimeInForce, Trade,
 };
+use crate::venues::rows::{each, each_or_one};
 
 #[derive(Deserialize)]
 struct Frame<'a> {
@@ -162,28 +163,25 @@ fn subscription(
         .as_ref()
         .map(Id::text)
         .ok_or_else(|| missing("channel"))?;
-    let data = params.data.ok_or_else(|| missing("data"))?.get().as_bytes();
+    let data = params.data.ok_or_else(|| missing("data"))?;
     let mut words = channel.split('.');
     match (words.next().unwrap_or_default(), words.next()) {
-        ("user", Some("changes")) => changes(&read(data)?, instruments, events),
-        ("user", Some("orders")) => {
-            for order in one_or_several::<UserOrder<'_>>(data)? {
-                events.push(Event::Order(order.order(instruments)?));
-            }
+        ("user", Some("changes")) => changes(&read_text(data.get())?, instruments, events),
+        // Aggregated channels send lists, raw ones single objects.
+        ("user", Some("orders")) => each_or_one(data, |order: UserOrder<'_>| {
+            events.push(Event::Order(order.order(instruments)?));
             Ok(())
-        }
-        ("user", Some("trades")) => {
-            for trade in one_or_several::<UserTrade<'_>>(data)? {
-                events.push(Event::Fill(trade.fill(instruments)?));
-            }
+        }),
+        ("user", Some("trades")) => each_or_one(data, |trade: UserTrade<'_>| {
+            events.push(Event::Fill(trade.fill(instruments)?));
             Ok(())
-        }
+        }),
         ("user", Some("portfolio")) => {
-            events.push(Event::Balance(read::<Summary<'_>>(data)?.balance(0)?));
+            events.push(Event::Balance(read_text::<Summary<'_>>(data.get())?.balance(0)?));
             Ok(())
         }
         ("ticker", Some(_)) => {
-            let ticker: TickerState<'_> = read(data)?;
+            let ticker: TickerState<'_> = read_text(data.get())?;
             events.push(Event::Ticker(ticker.ticker(instruments)?));
             events.push(Event::Mark(ticker.mark()?));
             if let Some(funding) = ticker.funding()? {
@@ -192,35 +190,30 @@ fn subscription(
             Ok(())
         }
         ("quote", Some(_)) => {
-            events.push(Event::Ticker(read::<TickerState<'_>>(data)?.ticker(instruments)?));
+            events.push(Event::Ticker(
+                read_text::<TickerState<'_>>(data.get())?.ticker(instruments)?,
+            ));
             Ok(())
         }
         ("book", Some(_)) => {
-            events.push(Event::Book(read::<BookChange<'_>>(data)?.book(instruments)?));
+            events.push(Event::Book(
+                read_text::<BookChange<'_>>(data.get())?.book(instruments)?,
+            ));
             Ok(())
         }
-        ("trades", Some(_)) => {
-            for trade in read::<Vec<PublicTrade<'_>>>(data)? {
-                events.push(Event::Trade(trade.trade(instruments)?));
-            }
+        ("trades", Some(_)) => each(data, |trade: PublicTrade<'_>| {
+            events.push(Event::Trade(trade.trade(instruments)?));
             Ok(())
-        }
+        }),
         ("chart", Some("trades")) => {
             let name = words.next().ok_or_else(|| missing("instrument"))?;
             let resolution = words.next().ok_or_else(|| missing("resolution"))?;
-            events.push(Event::Kline(read::<Candle<'_>>(data)?.kline(name, resolution)?));
+            events.push(Event::Kline(
+                read_text::<Candle<'_>>(data.get())?.kline(name, resolution)?,
+            ));
             Ok(())
         }
         _ => Err(DecodeError::unsupported(channel)),
-    }
-}
-
-/// Aggregated channels send lists, raw ones single objects.
-fn one_or_several<'a, T: Deserialize<'a>>(data: &'a [u8]) -> Result<Vec<T>, DecodeError> {
-    if data.first() == Some(&b'[') {
-        read(data)
-    } else {
-        Ok(vec![read(data)?])
     }
 }
 
@@ -300,11 +293,11 @@ fn label(id: Option<&Id<'_>>) -> Option<Text> {
 #[derive(Deserialize)]
 struct Changes<'a> {
     #[serde(borrow, default)]
-    trades: Vec<UserTrade<'a>>,
+    trades: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    orders: Vec<UserOrder<'a>>,
+    orders: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    positions: Vec<PositionState<'a>>,
+    positions: Option<&'a RawValue>,
 }
 
 fn changes(
@@ -313,19 +306,28 @@ fn changes(
     events: &mut Vec<Event>,
 ) -> Result<(), DecodeError> {
     let mut time_ms = 0;
-    for trade in &message.trades {
-        let fill = trade.fill(instruments)?;
-        time_ms = time_ms.max(fill.time_ms);
-        events.push(Event::Fill(fill));
+    if let Some(trades) = message.trades {
+        each(trades, |trade: UserTrade<'_>| {
+            let fill = trade.fill(instruments)?;
+            time_ms = time_ms.max(fill.time_ms);
+            events.push(Event::Fill(fill));
+            Ok(())
+        })?;
     }
-    for order in &message.orders {
-        let order = order.order(instruments)?;
-        time_ms = time_ms.max(order.time_ms);
-        events.push(Event::Order(order));
+    if let Some(orders) = message.orders {
+        each(orders, |order: UserOrder<'_>| {
+            let order = order.order(instruments)?;
+            time_ms = time_ms.max(order.time_ms);
+            events.push(Event::Order(order));
+            Ok(())
+        })?;
     }
     // Positions carry no time of their own: they changed with what stands beside them.
-    for position in &message.positions {
-        events.push(Event::Position(position.position(time_ms, instruments)?));
+    if let Some(positions) = message.positions {
+        each(positions, |position: PositionState<'_>| {
+            events.push(Event::Position(position.position(time_ms, instruments)?));
+            Ok(())
+        })?;
     }
     Ok(())
 }

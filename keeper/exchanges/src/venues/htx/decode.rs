@@ -1,28 +1,25 @@
 //! Frames of the sockets into events. The venue compresses them.
 
 use std::borrow::Cow;
-use std::io::Read as _;
 
-use flate2::read::GzDecoder;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::connections::period;
+use super::inflate;
 use super::instruments::is_linear;
 use super::words::{
     above_zero, base, cause, instrument, legacy_status, margin_mode, not_negative, offset, order_price_type,
     order_type, position_mode, position_side, price, role, side, state,
 };
 use crate::error::DecodeError;
-use crate::json::{Id, MAXIMUM_FRAME, Number, read};
+use crate::json::{Id, Number, read, read_text};
 use crate::model::{
     Balance, Book, BookCheck, Control, Decimal, Event, Fee, Fill, Instruments, Interval, Kline, Level, Mark,
     Order, OrderKind, Position, PositionMode, PositionSide, Side, Text, Ticker, Trade,
 };
-
-/// How a gzip stream begins.
-const GZIP: [u8; 2] = [0x1f, 0x8b];
+use crate::venues::rows::{each, each_or_one};
 
 /// Reads one frame, compressed or not.
 pub(super) fn decode(
@@ -31,8 +28,8 @@ pub(super) fn decode(
     events: &mut Vec<Event>,
 ) -> Result<(), DecodeError> {
     let before = events.len();
-    let result = if frame.starts_with(&GZIP) {
-        inflate(frame).and_then(|inflated| decode_frame(&inflated, instruments, events))
+    let result = if frame.starts_with(&inflate::MAGIC) {
+        inflate::with_inflated(frame, |inflated| decode_frame(inflated, instruments, events))
     } else {
         decode_frame(frame, instruments, events)
     };
@@ -40,25 +37,6 @@ pub(super) fn decode(
         events.truncate(before);
     }
     result
-}
-
-/// Never more than a frame may have: a few bytes can inflate to gigabytes.
-fn inflate(frame: &[u8]) -> Result<Vec<u8>, DecodeError> {
-    let limit = u64::try_from(MAXIMUM_FRAME).unwrap_or(u64::MAX);
-    let mut out = Vec::with_capacity(frame.len().saturating_mul(4).min(MAXIMUM_FRAME));
-    GzDecoder::new(frame)
-        .take(limit.saturating_add(1))
-        .read_to_end(&mut out)
-        .map_err(|error| DecodeError::Malformed {
-            detail: format!("gzip: {error}"),
-        })?;
-    if out.len() > MAXIMUM_FRAME {
-        return Err(DecodeError::TooLarge {
-            bytes: out.len(),
-            limit: MAXIMUM_FRAME,
-        });
-    }
-    Ok(out)
 }
 
 /// What tells the frames apart.
@@ -188,33 +166,23 @@ fn notify(
     instruments: &Instruments,
     events: &mut Vec<Event>,
 ) -> Result<(), DecodeError> {
-    let data = || {
-        head.data
-            .map(|data| data.get().as_bytes())
-            .ok_or_else(|| missing("data", "notify"))
-    };
+    let data = || head.data.ok_or_else(|| missing("data", "notify"));
     let kind = topic.split_once('.').map_or(topic, |(kind, _)| kind);
     match (topic, kind) {
-        ("orders", _) if head.data.is_some() => {
-            for order in one_or_several::<OrderState<'_>>(data()?)? {
-                events.push(Event::Order(order.order(instruments)?));
-            }
+        ("orders", _) if head.data.is_some() => each_or_one(data()?, |order: OrderState<'_>| {
+            events.push(Event::Order(order.order(instruments)?));
             Ok(())
-        }
-        ("trade", _) => {
-            for trade in one_or_several::<TradeState<'_>>(data()?)? {
-                events.push(Event::Fill(trade.fill(instruments)?));
-            }
+        }),
+        ("trade", _) => each_or_one(data()?, |trade: TradeState<'_>| {
+            events.push(Event::Fill(trade.fill(instruments)?));
             Ok(())
-        }
-        ("positions", _) => {
-            for position in one_or_several::<PositionState<'_>>(data()?)? {
-                events.push(Event::Position(position.position(instruments)?));
-            }
+        }),
+        ("positions", _) => each_or_one(data()?, |position: PositionState<'_>| {
+            events.push(Event::Position(position.position(instruments)?));
             Ok(())
-        }
+        }),
         ("account", _) => {
-            let account: Account<'_> = read(data()?)?;
+            let account: Account<'_> = read_text(data()?.get())?;
             for balance in &account.details {
                 events.push(Event::Balance(balance.balance()?));
             }
@@ -225,17 +193,17 @@ fn notify(
         (_, "orders_cross" | "orders") => legacy_order(&read(frame)?, head, instruments, events),
         (_, "positions_cross" | "positions") => {
             let time_ms = timestamp(head)?;
-            for position in read::<Vec<LegacyPosition<'_>>>(data()?)? {
+            each(data()?, |position: LegacyPosition<'_>| {
                 events.push(Event::Position(position.position(time_ms, instruments)?));
-            }
-            Ok(())
+                Ok(())
+            })
         }
         (_, "accounts_cross") => {
             let time_ms = timestamp(head)?;
-            for account in read::<Vec<LegacyAccount<'_>>>(data()?)? {
+            each(data()?, |account: LegacyAccount<'_>| {
                 events.push(Event::Balance(account.balance(time_ms)?));
-            }
-            Ok(())
+                Ok(())
+            })
         }
         (_, "accounts") => Err(DecodeError::product(topic)),
         _ => Err(DecodeError::unsupported(topic)),
@@ -244,15 +212,7 @@ fn notify(
 
 fn timestamp(head: &Head<'_>) -> Result<u64, DecodeError> {
     let ts = head.ts.ok_or_else(|| missing("ts", "notify"))?;
-    read::<Number<'_>>(ts.get().as_bytes())?.milliseconds("ts")
-}
-
-fn one_or_several<'a, T: Deserialize<'a>>(data: &'a [u8]) -> Result<Vec<T>, DecodeError> {
-    if data.first() == Some(&b'[') {
-        read(data)
-    } else {
-        Ok(vec![read(data)?])
-    }
+    read_text::<Number<'_>>(ts.get())?.milliseconds("ts")
 }
 
 /// Yes or no, as a word or as 1 and 0.
@@ -592,7 +552,7 @@ pub(super) struct LegacyOrder<'a> {
     #[serde(default)]
     reduce_only: Flag,
     #[serde(borrow, default)]
-    trade: Vec<LegacyTrade<'a>>,
+    trade: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -664,7 +624,7 @@ fn legacy_order(
 ) -> Result<(), DecodeError> {
     let order = message.order(Some(timestamp(head)?), instruments)?;
     let contract = instrument(&message.contract_code, instruments)?;
-    for trade in &message.trade {
+    let fill = |trade: LegacyTrade<'_>| {
         events.push(Event::Fill(Fill {
             instrument: order.instrument.clone(),
             trade_id: trade.id.owned(),
@@ -686,6 +646,10 @@ fn legacy_order(
             historic: false,
             time_ms: trade.created_at.milliseconds("created_at")?,
         }));
+        Ok(())
+    };
+    if let Some(trades) = message.trade {
+        each(trades, fill)?;
     }
     events.push(Event::Order(order));
     Ok(())
@@ -780,22 +744,18 @@ fn market(
     if !is_linear(name) {
         return Err(DecodeError::product(name));
     }
-    let tick = head
-        .tick
-        .ok_or_else(|| missing("tick", "market data"))?
-        .get()
-        .as_bytes();
+    let tick = head.tick.ok_or_else(|| missing("tick", "market data"))?.get();
     let time_ms = timestamp(head)?;
     match kind.split_once('.').map_or((kind, ""), |words| words) {
         ("bbo" | "detail", "") => {
-            events.push(Event::Ticker(read::<Merged<'_>>(tick)?.ticker(
+            events.push(Event::Ticker(read_text::<Merged<'_>>(tick)?.ticker(
                 name,
                 time_ms,
                 instruments,
             )?));
         }
         ("trade", "detail") => {
-            for trade in read::<Trades<'_>>(tick)?.data {
+            for trade in read_text::<Trades<'_>>(tick)?.data {
                 events.push(Event::Trade(trade.trade(name, instruments)?));
             }
         }
@@ -805,14 +765,18 @@ fn market(
                 .find(|interval| period(*interval) == word)
                 .ok_or_else(|| DecodeError::unknown_word("period", word))?;
             events.push(Event::Kline(
-                read::<Candle<'_>>(tick)?.kline(name, interval, time_ms)?,
+                read_text::<Candle<'_>>(tick)?.kline(name, interval, time_ms)?,
             ));
         }
         ("depth", word) if word.starts_with("size_") && word.ends_with(".high_freq") => {
-            events.push(Event::Book(read::<Depth<'_>>(tick)?.book(name, instruments)?));
+            events.push(Event::Book(
+                read_text::<Depth<'_>>(tick)?.book(name, instruments)?,
+            ));
         }
         ("mark_price", "1min") => {
-            events.push(Event::Mark(read::<MarkCandle<'_>>(tick)?.mark(name, time_ms)?));
+            events.push(Event::Mark(
+                read_text::<MarkCandle<'_>>(tick)?.mark(name, time_ms)?,
+            ));
         }
         _ => return Err(DecodeError::unsupported(channel)),
     }

@@ -5,6 +5,7 @@
 mod connections;
 mod decode;
 mod errors;
+mod inflate;
 mod instruments;
 mod legacy;
 mod replies;

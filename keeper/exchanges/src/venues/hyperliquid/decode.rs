@@ -6,12 +6,13 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::error::{DecodeError, ReplyError};
-use crate::json::{Id, Number, read};
+use crate::json::{Id, Number, read, read_text};
 use crate::model::{
     Balance, Book, BookCheck, Cause, Control, Decimal, Event, Fee, Fill, Funding, Interval, Kline, Level,
     Liquidity, MarginMode, Mark, Order, OrderKind, OrderStatus, Position, PositionSide, Scope, Side, Text,
     Ticker, TimeInForce, Trade,
 };
+use crate::venues::rows::each;
 
 #[derive(Deserialize)]
 struct Frame<'a> {
@@ -34,57 +35,50 @@ pub(super) fn decode(frame: &[u8], scope: Scope, events: &mut Vec<Event>) -> Res
 fn decode_frame(frame: &[u8], scope: Scope, events: &mut Vec<Event>) -> Result<(), DecodeError> {
     let frame: Frame<'_> = read(frame)?;
     let data = || {
-        frame
-            .data
-            .map(|data| data.get().as_bytes())
-            .ok_or(DecodeError::MissingField {
-                field: "data",
-                message: "frame",
-            })
+        frame.data.ok_or(DecodeError::MissingField {
+            field: "data",
+            message: "frame",
+        })
     };
     match frame.channel.as_ref() {
-        "userFills" => user_fills(&read(data()?)?, events),
+        "userFills" => user_fills(&read_text(data()?.get())?, events),
         // The message does not name its user, so it can only be believed on a socket that has one user.
         "orderUpdates" if scope == Scope::Public => {
             Err(DecodeError::unsupported("orderUpdates on a shared socket"))
         }
-        "orderUpdates" => {
-            for update in read::<Vec<OrderState<'_>>>(data()?)? {
-                events.push(Event::Order(update.order()?));
-            }
+        "orderUpdates" => each(data()?, |update: OrderState<'_>| {
+            events.push(Event::Order(update.order()?));
             Ok(())
-        }
-        "clearinghouseState" => account(&read(data()?)?, events),
-        "trades" => {
-            for trade in read::<Vec<PublicTrade<'_>>>(data()?)? {
-                events.push(Event::Trade(trade.trade()?));
-            }
+        }),
+        "clearinghouseState" => account(&read_text(data()?.get())?, events),
+        "trades" => each(data()?, |trade: PublicTrade<'_>| {
+            events.push(Event::Trade(trade.trade()?));
             Ok(())
-        }
+        }),
         "l2Book" => {
-            events.push(Event::Book(read::<BookState<'_>>(data()?)?.book()?));
+            events.push(Event::Book(read_text::<BookState<'_>>(data()?.get())?.book()?));
             Ok(())
         }
         "bbo" => {
-            events.push(Event::Ticker(read::<Best<'_>>(data()?)?.ticker()?));
+            events.push(Event::Ticker(read_text::<Best<'_>>(data()?.get())?.ticker()?));
             Ok(())
         }
         "candle" => {
-            events.push(Event::Kline(read::<Candle<'_>>(data()?)?.kline()?));
+            events.push(Event::Kline(read_text::<Candle<'_>>(data()?.get())?.kline()?));
             Ok(())
         }
-        "activeAssetCtx" => market_state(&read(data()?)?, events),
+        "activeAssetCtx" => market_state(&read_text(data()?.get())?, events),
         "activeSpotAssetCtx" | "spotState" => Err(DecodeError::product("spot")),
-        "subscriptionResponse" => control(subscribed(&read(data()?)?)?, events),
+        "subscriptionResponse" => control(subscribed(&read_text(data()?.get())?)?, events),
         "pong" => control(Control::Pong, events),
         "error" => control(
             Control::Refused {
                 code: "error".into(),
-                message: read::<Cow<'_, str>>(data()?)?.as_ref().into(),
+                message: read_text::<Cow<'_, str>>(data()?.get())?.as_ref().into(),
             },
             events,
         ),
-        "post" => control(posted(&read(data()?)?)?, events),
+        "post" => control(posted(&read_text(data()?.get())?)?, events),
         other => Err(DecodeError::unsupported(other)),
     }
 }
@@ -144,7 +138,7 @@ struct UserFills<'a> {
     #[serde(default, rename = "isSnapshot")]
     is_snapshot: bool,
     #[serde(borrow)]
-    fills: Vec<UserFill<'a>>,
+    fills: &'a RawValue,
 }
 
 /// A fill as the socket and REST tell it.
@@ -184,15 +178,17 @@ pub(super) struct UserFill<'a> {
 #[derive(Deserialize)]
 struct LiquidationDetail<'a> {
     #[serde(borrow, default, rename = "liquidatedUser")]
-    liquidated_user: Option<Cow<'a, str>>,
+    liquidated_user: Option<Id<'a>>,
 }
 
 fn user_fills(message: &UserFills<'_>, events: &mut Vec<Event>) -> Result<(), DecodeError> {
-    let user = address(&message.user)?;
-    for fill in &message.fills {
-        events.push(Event::Fill(fill.fill(Some(&user), message.is_snapshot)?));
+    if message.user.is_empty() {
+        return Err(DecodeError::unknown_word("user", ""));
     }
-    Ok(())
+    each(message.fills, |fill: UserFill<'_>| {
+        events.push(Event::Fill(fill.fill(Some(&message.user), message.is_snapshot)?));
+        Ok(())
+    })
 }
 
 fn address(text: &str) -> Result<Text, DecodeError> {
@@ -206,7 +202,7 @@ fn address(text: &str) -> Result<Text, DecodeError> {
 
 impl UserFill<'_> {
     /// The fill of a user.
-    pub(super) fn fill(&self, user: Option<&Text>, historic: bool) -> Result<Fill, DecodeError> {
+    pub(super) fn fill(&self, user: Option<&str>, historic: bool) -> Result<Fill, DecodeError> {
         let coin = perpetual(&self.coin)?;
         let side = side(&self.side)?;
         let size = above_zero(self.sz, "sz")?;
@@ -233,7 +229,7 @@ impl UserFill<'_> {
             }),
             cause,
             position_after: Some(after.normalize()),
-            user: user.cloned(),
+            user: user.map(address).transpose()?,
             historic,
             time_ms: self.time.milliseconds("time")?,
         })
@@ -246,7 +242,7 @@ impl UserFill<'_> {
         side: Side,
         start: Decimal,
         after: Decimal,
-        user: Option<&Text>,
+        user: Option<&str>,
     ) -> Result<Cause, DecodeError> {
         let long = start > Decimal::ZERO;
         let short = start < Decimal::ZERO;
@@ -273,7 +269,8 @@ impl UserFill<'_> {
         let liquidated = self
             .liquidation
             .as_ref()
-            .and_then(|detail| detail.liquidated_user.as_deref())
+            .and_then(|detail| detail.liquidated_user.as_ref())
+            .map(Id::text)
             .zip(user)
             .is_some_and(|(liquidated, user)| liquidated.eq_ignore_ascii_case(user));
         Ok(if liquidated {

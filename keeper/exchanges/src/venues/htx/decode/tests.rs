@@ -5,6 +5,7 @@ use flate2::write::GzEncoder;
 use proptest::prelude::*;
 
 use super::*;
+use crate::json::MAXIMUM_FRAME;
 use crate::model::{Cause, OrderStatus};
 use crate::venues::htx::instruments::known;
 

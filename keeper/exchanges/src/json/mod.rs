@@ -1,14 +1,18 @@
 //! Reading venues' JSON exactly: a number is kept as the text it was sent as and becomes a decimal, never a float.
 
-use std::borrow::Cow;
+mod reader;
+
 use std::fmt;
 
+use compact_str::ToCompactString as _;
 use rust_decimal::Decimal;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde_json::value::RawValue;
 
 use crate::error::DecodeError;
 use crate::model::Text;
+
+pub(crate) use reader::Reader;
 
 /// Longest frame that is read, in bytes: a full book of the deepest stream has about a tenth of it.
 pub const MAXIMUM_FRAME: usize = 8 * 1024 * 1024;
@@ -109,30 +113,56 @@ pub fn read<'a, T: Deserialize<'a>>(frame: &'a [u8]) -> Result<T, DecodeError> {
             limit: MAXIMUM_FRAME,
         });
     }
-    serde_json::from_slice(frame).map_err(|error| DecodeError::malformed(&error))
+    // Checked once for the whole frame, so that no part of it is checked again each time it is read.
+    let text = std::str::from_utf8(frame).map_err(|error| DecodeError::Malformed {
+        detail: error.to_string(),
+    })?;
+    read_text(text)
 }
 
-/// A text or a number as text: ids that a venue sends now as one, now as the other. Borrows where it can.
+/// Reads a part of a message, or one that is known to be text.
+///
+/// # Errors
+/// When it is of another shape.
+pub fn read_text<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, DecodeError> {
+    let mut reader = Reader::new(text);
+    match T::deserialize(&mut reader).and_then(|value| reader.end().map(|()| value)) {
+        Ok(value) => Ok(value),
+        Err(_) => serde_json::from_str(text).map_err(|error| DecodeError::malformed(&error)),
+    }
+}
+
+/// A text or a whole number as text: ids that a venue sends now as one, now as the other. Borrows from the message where
+/// it is a plain text there; a number is kept in place.
 #[derive(Debug, Clone)]
-pub struct Id<'a>(Cow<'a, str>);
+pub struct Id<'a>(Held<'a>);
+
+#[derive(Debug, Clone)]
+enum Held<'a> {
+    Borrowed(&'a str),
+    Kept(Text),
+}
 
 impl Id<'_> {
     /// What stands there.
     #[must_use]
     pub fn text(&self) -> &str {
-        &self.0
+        match &self.0 {
+            Held::Borrowed(text) => text,
+            Held::Kept(text) => text,
+        }
     }
 
     /// Nothing stands there: `null` or an empty text.
     #[must_use]
     pub fn is_absent(&self) -> bool {
-        self.0.is_empty()
+        self.text().is_empty()
     }
 
     /// As the model keeps it.
     #[must_use]
     pub fn owned(&self) -> Text {
-        Text::new(&self.0)
+        Text::new(self.text())
     }
 
     /// As the model keeps it, or none where nothing stands.
@@ -146,28 +176,29 @@ impl<'de: 'a, 'a> Deserialize<'de> for Id<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Read;
         impl<'de> Visitor<'de> for Read {
-            type Value = Cow<'de, str>;
+            type Value = Held<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a text or a whole number")
             }
             fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Cow::Borrowed(text))
+                Ok(Held::Borrowed(text))
             }
+            // Characters are escaped in it, so that it does not stand in the message as it is.
             fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Cow::Owned(text.to_owned()))
+                Ok(Held::Kept(Text::new(text)))
             }
             fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
-                Ok(Cow::Owned(number.to_string()))
+                Ok(Held::Kept(number.to_compact_string()))
             }
             fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
-                Ok(Cow::Owned(number.to_string()))
+                Ok(Held::Kept(number.to_compact_string()))
             }
             fn visit_unit<E>(self) -> Result<Self::Value, E> {
-                Ok(Cow::Borrowed(""))
+                Ok(Held::Borrowed(""))
             }
             fn visit_none<E>(self) -> Result<Self::Value, E> {
-                Ok(Cow::Borrowed(""))
+                Ok(Held::Borrowed(""))
             }
         }
         deserializer.deserialize_any(Read).map(Id)
@@ -214,5 +245,17 @@ mod tests {
         assert_eq!(id.text(), "9223372036854775807");
         let id: Id<'_> = serde_json::from_str("null").unwrap();
         assert_eq!(id.optional(), None);
+    }
+
+    #[test]
+    fn ids_are_texts_or_whole_numbers_and_nothing_else() {
+        let id = |json: &'static str| serde_json::from_str::<Id<'_>>(json).map(|id| id.text().to_owned());
+        assert_eq!(id("\"a-1\"").unwrap(), "a-1");
+        assert_eq!(id("\"\"").unwrap(), "");
+        assert_eq!(id("-7").unwrap(), "-7");
+        assert_eq!(id(r#""a\"b\u00e9""#).unwrap(), "a\"bé");
+        for refused in ["1.5", "1e3", "true", "[1]", "{}", r#""\ud800""#, "\""] {
+            assert!(id(refused).is_err(), "{refused}");
+        }
     }
 }
