@@ -430,6 +430,15 @@ impl AccountState {
     }
 
     fn set_balance(&mut self, balance: &Balance, source: Source, changes: &mut Vec<Change>) {
+        let mut balance = balance.clone();
+        if balance.time_ms == 0
+            && let Some(held) = self.balances.get(&balance.asset)
+        {
+            // Deribit's stream does not say of when: what comes is newer than what is held. Should it have been on its way
+            // while REST was asked, the next one follows.
+            balance.time_ms = held.value.time_ms;
+        }
+        let balance = &balance;
         if !source.is_rest() {
             self.suspects.retain(|suspect| {
                 !matches!(&suspect.disagreement, Disagreement::Balance { venue, .. }
@@ -992,5 +1001,30 @@ mod tests {
         let stored = serde_json::to_string(state.seen()).unwrap();
         let mut state = AccountState::new(serde_json::from_str(&stored).unwrap());
         assert_eq!(told(&take(&mut state, with(vec![fill("c"), fill("d")]))), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_balance_that_does_not_say_of_when_is_newer_than_what_is_held() {
+        let money = |wallet: i64, time_ms: u64| Balance {
+            asset: "BTC".into(),
+            wallet: wallet.into(),
+            equity: None,
+            available: None,
+            time_ms,
+        };
+        let mut state = AccountState::new(Seen::new(10));
+        let mut changes = Vec::new();
+        let ticket = state.begin_snapshot();
+        let asked = Snapshot {
+            balances: Some(vec![money(100, 50)]),
+            ..snapshot(50, Vec::new())
+        };
+        state.finish_snapshot(ticket, asked, &mut changes);
+        let wallet = |state: &AccountState| state.balances().next().map(|balance| balance.wallet);
+        feed(&mut state, Event::Balance(money(99, 0)), 1);
+        assert_eq!(wallet(&state), Some(99.into()));
+        // One that says that it is older is not taken.
+        feed(&mut state, Event::Balance(money(98, 49)), 2);
+        assert_eq!(wallet(&state), Some(99.into()));
     }
 }

@@ -342,6 +342,7 @@ async fn both_sides_of_a_hedged_account_are_followed_and_what_the_stream_lost_is
     followed.trade(Side::Sell, PositionSide::Long, "0.1");
     followed.until_true("a part of the long side closed").await;
     assert!(followed.fills.iter().all(|(_, repaired)| !repaired));
+    assert_eq!(followed.disagreements, 0, "REST has nothing to correct");
     // The socket stays open and answers, and says nothing of what happens.
     followed.exchange.fault(&Fault::SilentStream {
         scope: Scope::Private,

@@ -108,6 +108,7 @@ async fn an_account_that_holds_it_is_followed_in_bitcoin() {
     followed.trade(Side::Sell, PositionSide::Net, "15000");
     followed.until_true("the turn to a short position").await;
     assert_eq!(followed.view.positions[0].size, decimal("-0.1"));
+    assert_eq!(followed.disagreements, 0, "REST has nothing to correct");
     let before = followed.wallet().unwrap();
     followed
         .exchange

@@ -136,6 +136,8 @@ pub struct Followed {
     pub view: View,
     /// What was told, and whether only a snapshot told of it.
     pub fills: Vec<(Fill, bool)>,
+    /// How often stream and REST did not agree.
+    pub disagreements: u32,
     stop: CancellationToken,
 }
 
@@ -175,6 +177,7 @@ impl Followed {
             told,
             view: View::default(),
             fills: Vec::new(),
+            disagreements: 0,
             stop,
         };
         followed
@@ -200,7 +203,7 @@ impl Followed {
             match tokio::time::timeout_at(deadline, self.told.recv()).await {
                 Ok(Some(Told::View(view))) => self.view = *view,
                 Ok(Some(Told::Fill { fill, repaired })) => self.fills.push((*fill, repaired)),
-                Ok(Some(Told::Disagreement(_))) => {}
+                Ok(Some(Told::Disagreement(_))) => self.disagreements += 1,
                 Ok(other) => panic!("while waiting for {what}: {other:?}"),
                 Err(_) => panic!("waited for {what}; {:?}; the truth {:?}", self.view, self.truth()),
             }

@@ -84,6 +84,13 @@ pub(super) fn requests(operation: &Operation, context: &Context<'_>) -> Result<V
                 .with("count", query.limit.unwrap_or(FILLS).to_string())
                 .with("instrument_name", instrument.as_str())
                 .with_some("start_timestamp", query.start_ms.map(|start| start.to_string()))
+                // The venue wants an end with a start; a minute ahead, so that its clock leaves nothing out.
+                .with_some(
+                    "end_timestamp",
+                    query
+                        .start_ms
+                        .map(|_| context.timestamp_ms.saturating_add(60_000).to_string()),
+                )
         }
 
         Operation::PlaceOrder(order) => new_order(order, &parameters, context)?,
