@@ -133,6 +133,8 @@ pub struct Surroundings {
     pub clock: LocalClock,
     /// Who may connect when; shared by all that connect from one address.
     pub connects: ConnectLimiter,
+    /// How many requests the venue takes; shared by all that ask from one address.
+    pub limiter: Limiter,
     /// Jitter.
     pub random: Random,
 }
@@ -151,6 +153,7 @@ pub async fn follow(
         connect: Arc::new(WebSockets::new()?),
         clock: LocalClock::start(),
         connects: ConnectLimiter::of_process(),
+        limiter: Limiter::of_process(options.protocol.venue(), &options.endpoints.rest),
         random: Random::from_process(),
     };
     follow_in(options, surroundings, told, stop).await
@@ -171,6 +174,7 @@ pub async fn follow_in(
         connect,
         clock,
         connects,
+        limiter,
         mut random,
     } = surroundings;
     let venue = options.protocol.venue();
@@ -182,7 +186,7 @@ pub async fn follow_in(
         credentials: Some(options.credentials.clone()),
         instruments: options.protocol.known_instruments(),
         clock: VenueClock::new(venue, clock),
-        limiter: Limiter::new(venue),
+        limiter,
         health: health.clone(),
         // Nothing is ordered here: there is nothing to write down.
         ledger: Arc::new(MemoryLedger::default()),

@@ -101,7 +101,8 @@ pub async fn follow_public_with(
 ) -> Result<(), FollowError> {
     let venue = options.protocol.venue();
     // All of it is one address on the internet: one clock, one set of buckets.
-    let (clock, limiter) = (VenueClock::new(venue, LocalClock::start()), Limiter::new(venue));
+    let clock = VenueClock::new(venue, LocalClock::start());
+    let limiter = Limiter::of_process(venue, &options.endpoints.rest);
     let client = |user: &Text| {
         Client::new(Parts {
             protocol: options.protocol.clone(),

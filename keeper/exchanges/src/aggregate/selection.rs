@@ -268,7 +268,7 @@ fn client(candidate: &Candidate, http: Arc<dyn Http>) -> Client {
         credentials: None,
         instruments: candidate.protocol.known_instruments(),
         clock: VenueClock::new(venue, LocalClock::start()),
-        limiter: Limiter::new(venue),
+        limiter: Limiter::of_process(venue, &candidate.endpoints.rest),
         health: candidate.health.clone(),
         ledger: Arc::new(MemoryLedger::default()),
         patience: Patience::of(venue),

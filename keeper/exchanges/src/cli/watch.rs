@@ -193,7 +193,7 @@ fn client(
         credentials,
         instruments: protocol.known_instruments(),
         clock: VenueClock::new(venue, LocalClock::start()),
-        limiter: Limiter::new(venue),
+        limiter: Limiter::of_process(venue, &endpoints.rest),
         health: Health::new(venue, Limits::default()),
         ledger: Arc::new(MemoryLedger::default()),
         patience: Patience::of(venue),

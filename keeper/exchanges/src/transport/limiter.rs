@@ -8,8 +8,8 @@
 //! for what lessens exposure. That last part is never lent, so a reduction is never starved, and it does not queue
 //! behind anything but other reductions.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
@@ -274,6 +274,20 @@ impl Limiter {
         Self::with(venue, limits::rules(venue))
     }
 
+    /// The one that everything in this process shares which reads from this address: venues count requests by the address
+    /// they come from, whichever account they are about. Orders are counted by account: who sends them has a limiter of
+    /// their own.
+    #[must_use]
+    pub fn of_process(venue: Venue, rest: &str) -> Self {
+        static ALL: OnceLock<Mutex<HashMap<(Venue, String), Limiter>>> = OnceLock::new();
+        ALL.get_or_init(Mutex::default)
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry((venue, rest.to_owned()))
+            .or_insert_with(|| Self::new(venue))
+            .clone()
+    }
+
     /// With other limits, as the venue's list of instruments or the account's tier may tell.
     #[must_use]
     pub fn with(venue: Venue, rules: impl IntoIterator<Item = Rule>) -> Self {
@@ -504,6 +518,20 @@ mod tests {
         requests: 0,
         orders: 1,
     };
+
+    #[tokio::test]
+    async fn whatever_reads_from_one_address_shares_its_limits() {
+        let one = Limiter::of_process(Venue::Okx, "http://one");
+        let cost = Cost {
+            requests: 10,
+            orders: 0,
+        };
+        one.try_take(cost, Urgency::Read)
+            .unwrap();
+        let next = |rest| Limiter::of_process(Venue::Okx, rest).used();
+        assert!(next("http://one").iter().any(|(_, used)| *used > 0));
+        assert!(next("http://other").iter().all(|(_, used)| *used == 0));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_reduction_goes_through_when_everything_else_waits() {

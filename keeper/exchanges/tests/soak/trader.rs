@@ -458,6 +458,7 @@ fn follow(
         clock: LocalClock::start(),
         // Each of the seven stands for a venue of its own, which counts for itself.
         connects: ConnectLimiter::new(3, Duration::from_secs(1)),
+        limiter: Limiter::new(options.protocol.venue()),
         random: Random::from_process(),
     };
     let (sender, mut told) = mpsc::channel(256);

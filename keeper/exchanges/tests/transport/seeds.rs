@@ -21,6 +21,7 @@ use lockstep_exchanges::simulate::server::Truth;
 use lockstep_exchanges::simulate::venues::{account, wire};
 use lockstep_exchanges::transport::backoff::ConnectLimiter;
 use lockstep_exchanges::transport::clock::LocalClock;
+use lockstep_exchanges::transport::limiter::Limiter;
 use lockstep_exchanges::transport::random::Random;
 use lockstep_exchanges::transport::socket::Settings;
 use lockstep_exchanges::venues::{Generation, protocol_of};
@@ -233,6 +234,7 @@ impl Following {
             connect: Arc::new(memory.clone()),
             clock,
             connects: ConnectLimiter::new(3, Duration::from_secs(1)),
+            limiter: Limiter::new(venue),
             random: Random::seeded(random.bits()),
         };
         let (sender, mut told) = mpsc::channel(64);
