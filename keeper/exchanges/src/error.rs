@@ -175,6 +175,12 @@ pub enum SignError {
         /// What it should be.
         expected: &'static str,
     },
+    /// The key is of no kind the venue takes.
+    #[error("the key is no {expected}")]
+    BadKey {
+        /// What it should be.
+        expected: &'static str,
+    },
     /// The venue has no such stream.
     #[error("{venue} has no stream {stream:?}: leave it out")]
     NoStream {

@@ -34,9 +34,7 @@ impl Endpoints {
             private_socket: format!("{socket}{private}"),
         }
     }
-}
 
-impl Endpoints {
     /// The same paths at one other address, such as a simulator's: `http://host:port`, without a trailing slash.
     #[must_use]
     pub fn moved_to(&self, base: &str) -> Self {

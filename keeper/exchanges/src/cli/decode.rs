@@ -6,7 +6,7 @@ use clap::Args;
 use lockstep_exchanges::error::DecodeError;
 use lockstep_exchanges::model::{Event, Instrument, Instruments, Scope, Venue};
 use lockstep_exchanges::protocol::Protocol;
-use lockstep_exchanges::venues::protocol;
+use lockstep_exchanges::venues::{Generation, protocol_of};
 use serde::Serialize;
 
 /// `exchanges decode`.
@@ -17,6 +17,9 @@ pub struct Decode {
     /// They come from an account's socket.
     #[arg(long)]
     private: bool,
+    /// Which of the venue's interfaces: current, legacy (HTX before v5), next (Bitget v3).
+    #[arg(long, default_value = "current", value_parser = super::generation)]
+    generation: Generation,
     /// JSON list of instruments (as `watch --instruments` prints them); added to the well-known ones.
     #[arg(long)]
     instruments: Option<PathBuf>,
@@ -40,7 +43,7 @@ impl Decode {
     /// When standard input or output breaks or the list of instruments cannot be read. A frame that is refused is a line
     /// of output, not an error.
     pub fn run(self) -> anyhow::Result<()> {
-        let venue = protocol(self.venue);
+        let venue = protocol_of(self.venue, self.generation);
         let mut instruments = venue.known_instruments();
         if let Some(path) = &self.instruments {
             let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;

@@ -18,7 +18,7 @@ use lockstep_exchanges::transport::random::Random;
 use lockstep_exchanges::transport::rest::{Client, Parts, Patience};
 use lockstep_exchanges::transport::socket::{Plan, SessionKeys, Settings, plan, start};
 use lockstep_exchanges::transport::websocket::WebSockets;
-use lockstep_exchanges::venues::protocol;
+use lockstep_exchanges::venues::{Generation, protocol_of};
 use serde_json::json;
 
 /// `exchanges watch`.
@@ -62,6 +62,12 @@ pub struct Watch {
     /// --best one such object per venue, under its name.
     #[arg(long)]
     endpoints: Option<PathBuf>,
+    /// Address of a simulator (`exchanges simulate`) or a proxy instead of the venue's: http://127.0.0.1:PORT
+    #[arg(long, value_name = "URL", conflicts_with_all = ["endpoints", "best"])]
+    at: Option<String>,
+    /// Which of the venue's interfaces: current, legacy (HTX before v5), next (Bitget v3).
+    #[arg(long, default_value = "current", value_parser = super::generation)]
+    generation: Generation,
     /// Prints the venue's instruments as a JSON list and ends.
     #[arg(long)]
     instruments: bool,
@@ -114,10 +120,12 @@ impl Watch {
     }
 
     async fn run_one(&self, venue: Venue, environment: Environment) -> anyhow::Result<()> {
-        let protocol: Arc<dyn Protocol> = Arc::from(protocol(venue));
-        let endpoints: Endpoints = match &self.endpoints {
-            Some(path) => from_file(path)?,
-            None => protocol.endpoints(environment),
+        let protocol: Arc<dyn Protocol> = Arc::from(protocol_of(venue, self.generation));
+        let own = protocol.endpoints(environment);
+        let endpoints: Endpoints = match (&self.endpoints, &self.at) {
+            (Some(path), _) => from_file(path)?,
+            (None, Some(base)) => own.moved_to(base.trim_end_matches('/')),
+            (None, None) => own,
         };
         let credentials: Option<Credentials> = self.credentials.as_ref().map(from_file).transpose()?;
         let client = client(&protocol, &endpoints, credentials.clone())?;

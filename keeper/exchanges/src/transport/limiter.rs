@@ -526,8 +526,7 @@ mod tests {
             requests: 10,
             orders: 0,
         };
-        one.try_take(cost, Urgency::Read)
-            .unwrap();
+        one.try_take(cost, Urgency::Read).unwrap();
         let next = |rest| Limiter::of_process(Venue::Okx, rest).used();
         assert!(next("http://one").iter().any(|(_, used)| *used > 0));
         assert!(next("http://other").iter().all(|(_, used)| *used == 0));

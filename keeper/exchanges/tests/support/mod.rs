@@ -36,17 +36,9 @@ impl Heard {
 
 /// The venue's own paths at another address: `host:port`.
 pub fn endpoints(protocol: &dyn Protocol, host: &str) -> Endpoints {
-    let path = |address: &str| {
-        let url = url::Url::parse(address).unwrap();
-        url.path().trim_end_matches('/').to_owned()
-    };
-    let own = protocol.endpoints(Environment::Main);
-    Endpoints {
-        rest: format!("http://{host}{}", path(&own.rest)),
-        public_socket: format!("ws://{host}{}", path(&own.public_socket)),
-        market_socket: format!("ws://{host}{}", path(&own.market_socket)),
-        private_socket: format!("ws://{host}{}", path(&own.private_socket)),
-    }
+    protocol
+        .endpoints(Environment::Main)
+        .moved_to(&format!("http://{host}"))
 }
 
 /// A size worth about so much of the quote asset, as the instrument takes it.

@@ -25,7 +25,13 @@ pub(super) fn connections(
                 }
             }
             Scope::Private if private.is_empty() => {
-                let user = json_text(&account(credentials.ok_or(SignError::NoCredentials)?)?);
+                let user = account(credentials.ok_or(SignError::NoCredentials)?)?;
+                if !is_address(&user) {
+                    return Err(SignError::BadKey {
+                        expected: "account's address: 0x and 40 hexadecimal digits",
+                    });
+                }
+                let user = json_text(&user);
                 for kind in ["userFills", "orderUpdates", "clearinghouseState"] {
                     private.push(frame(&format!("\"type\":\"{kind}\",\"user\":{user}")));
                 }
@@ -46,6 +52,11 @@ pub(super) fn connections(
         out.push(connection(&endpoints.private_socket, private));
     }
     Ok(out)
+}
+
+fn is_address(text: &str) -> bool {
+    text.strip_prefix("0x")
+        .is_some_and(|digits| digits.len() == 40 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 fn frame(subscription: &str) -> String {
@@ -90,7 +101,8 @@ mod tests {
             },
             Stream::Account,
         ];
-        let credentials = Credentials::new("0xdef", "", None);
+        let address = "0x14791697260e4c9a71f18484c9f997b308e59325";
+        let credentials = Credentials::new(address, "", None);
         let sockets = connections(&endpoints, &streams, Some(&credentials)).unwrap();
         assert_eq!(sockets.len(), 2);
         assert_eq!(
@@ -103,11 +115,18 @@ mod tests {
         );
         assert_eq!(
             sockets[1].subscribe[1],
-            r#"{"method":"subscribe","subscription":{"type":"orderUpdates","user":"0xdef"}}"#
+            format!(
+                r#"{{"method":"subscribe","subscription":{{"type":"orderUpdates","user":"{address}"}}}}"#
+            )
         );
         assert_eq!(
             connections(&endpoints, &[Stream::Account], None).unwrap_err(),
             SignError::NoCredentials
         );
+        for key in ["api key", "0x1479", "0xz4791697260e4c9a71f18484c9f997b308e59325"] {
+            let credentials = Credentials::new(key, "", None);
+            let refused = connections(&endpoints, &[Stream::Account], Some(&credentials));
+            assert!(matches!(refused, Err(SignError::BadKey { .. })), "{key}");
+        }
     }
 }
