@@ -152,6 +152,13 @@ pub fn differences(
             .balances
             .iter()
             .filter(|balance| !balance.wallet.is_zero())
+            // The truth is told of the asset that most instruments settle in; the account may have others.
+            .filter(|balance| {
+                truth
+                    .balance
+                    .as_ref()
+                    .is_none_or(|told| told.asset == balance.asset)
+            })
             .map(wallet)
             .collect(),
         &truth.balance.iter().map(wallet).collect(),
