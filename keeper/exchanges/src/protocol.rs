@@ -180,6 +180,12 @@ pub trait Protocol: Send + Sync {
         false
     }
 
+    /// How many fills to ask for in one request when all are wanted, where the venue gives fewer of its own accord than it
+    /// could.
+    fn most_fills(&self) -> Option<u32> {
+        None
+    }
+
     /// Whether the account stream needs a key from [`Operation::CreateListenKey`], and how often it is renewed.
     fn listen_key_renewal(&self) -> Option<Duration> {
         None

@@ -523,7 +523,7 @@ mod tests {
     async fn whatever_reads_from_one_address_shares_its_limits() {
         let one = Limiter::of_process(Venue::Okx, "http://one");
         let cost = Cost {
-            requests: 10,
+            requests: 1,
             orders: 0,
         };
         one.try_take(cost, Urgency::Read).unwrap();

@@ -271,6 +271,12 @@ impl Client {
         self.inner.parts.protocol.lists_fills_by_instrument()
     }
 
+    /// See [`Protocol::most_fills`].
+    #[must_use]
+    pub fn most_fills(&self) -> Option<u32> {
+        self.inner.parts.protocol.most_fills()
+    }
+
     /// The venue's clock.
     #[must_use]
     pub fn clock(&self) -> &VenueClock {

@@ -67,7 +67,7 @@ pub async fn take(client: &Client, fills: &FillsSince) -> Result<Snapshot, ReadE
         let query = FillQuery {
             instrument,
             start_ms: fills.start_ms,
-            limit: None,
+            limit: client.most_fills(),
         };
         match client.read(&Operation::Fills(query)).await? {
             Reply::Fills(more) => snapshot.fills.extend(more),

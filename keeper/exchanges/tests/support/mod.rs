@@ -136,13 +136,16 @@ pub fn differences(
             .collect(),
         &mut out,
     );
-    // Hyperliquid tells what the account is worth with its positions, to six places each.
-    let places = if venue == Venue::Hyperliquid { 4 } else { 6 };
-    let wallet = |balance: &Balance| {
-        (
-            balance.asset.to_string(),
-            balance.wallet.round_dp(places).normalize(),
-        )
+    // Hyperliquid tells what the account is worth with its positions, to six places each; elsewhere the wallet itself.
+    let inexact = if venue == Venue::Hyperliquid {
+        Decimal::new(1, 5)
+    } else {
+        Decimal::new(1, 6)
+    };
+    let wallet = |balance: &Balance| (balance.asset.to_string(), balance.wallet.normalize());
+    let held = |balance: &Balance| match &truth.balance {
+        Some(told) if (told.wallet - balance.wallet).abs() <= inexact => wallet(told),
+        _ => wallet(balance),
     };
     compare(
         "wallet",
@@ -159,7 +162,7 @@ pub fn differences(
                     .as_ref()
                     .is_none_or(|told| told.asset == balance.asset)
             })
-            .map(wallet)
+            .map(held)
             .collect(),
         &truth.balance.iter().map(wallet).collect(),
         &mut out,

@@ -98,4 +98,9 @@ impl Protocol for Deribit {
     fn lists_fills_by_instrument(&self) -> bool {
         true
     }
+
+    fn most_fills(&self) -> Option<u32> {
+        // Of its own accord it lists ten.
+        Some(1_000)
+    }
 }

@@ -14,9 +14,6 @@ use crate::venues::{OrderId, Parameters};
 /// Longest label of an order.
 const MAXIMUM_LABEL: usize = 64;
 
-/// Fills asked for when the caller does not say how many: the most it gives.
-const FILLS: u32 = 1_000;
-
 /// Klines asked for when the caller does not say how many.
 const KLINES: u64 = 1_000;
 
@@ -80,17 +77,9 @@ pub(super) fn requests(operation: &Operation, context: &Context<'_>) -> Result<V
             };
             private(method)
                 .with("include_old", "true")
-                // Of its own accord it lists ten.
-                .with("count", query.limit.unwrap_or(FILLS).to_string())
+                .with_some("count", query.limit.map(|limit| limit.to_string()))
                 .with("instrument_name", instrument.as_str())
                 .with_some("start_timestamp", query.start_ms.map(|start| start.to_string()))
-                // The venue wants an end with a start; a minute ahead, so that its clock leaves nothing out.
-                .with_some(
-                    "end_timestamp",
-                    query
-                        .start_ms
-                        .map(|_| context.timestamp_ms.saturating_add(60_000).to_string()),
-                )
         }
 
         Operation::PlaceOrder(order) => new_order(order, &parameters, context)?,
