@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         Command::Sign(command) => command.run(),
         Command::Decode(command) => command.run(),
         Command::Watch(command) => in_runtime(command.run()),
-        Command::Bench(command) => in_runtime(command.run()),
+        Command::Bench(command) => command.run(),
         Command::React(command) => command.run(),
         Command::Simulate(command) => in_runtime(command.run()),
     };

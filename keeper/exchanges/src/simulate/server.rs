@@ -16,6 +16,7 @@ use axum::extract::{FromRequestParts as _, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response as HttpResponse};
 use axum::routing::{get, post};
+use axum::serve::ListenerExt as _;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
@@ -184,6 +185,12 @@ impl Simulator {
             .with_state(Arc::clone(&inner));
         let stopped = stop.clone();
         tokio::spawn(async move {
+            // As venues do: what is written is sent, not kept until the message before it has arrived.
+            let listener = listener.tap_io(|stream| {
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%error, "a connection keeps Nagle's delay");
+                }
+            });
             let served = axum::serve(listener, router).with_graceful_shutdown(stopped.cancelled_owned());
             if let Err(error) = served.await {
                 tracing::error!(%error, "the simulator's server ended");

@@ -343,6 +343,9 @@ struct Socket {
     frame: u64,
 }
 
+/// Messages read at once from a socket with market data.
+const BURST: usize = 64;
+
 /// A renewal of the account stream's key that is under way.
 type Keeping = Pin<Box<dyn Future<Output = Result<(), KeyError>> + Send>>;
 
@@ -465,6 +468,8 @@ impl Socket {
 
     async fn drive(&mut self, life: &mut Life) -> Lost {
         let mut keeping: Option<Keeping> = None;
+        let private = self.plan.scope() == Scope::Private;
+        let mut told = false;
         loop {
             // What must not be dropped goes first; nothing is read while it waits.
             let mut full = false;
@@ -473,7 +478,7 @@ impl Socket {
                     socket: self.id,
                     feed,
                 }) {
-                    Offer::Taken => {}
+                    Offer::Taken => told = private,
                     Offer::Closed => return Lost::Stopped,
                     Offer::Full(message) => {
                         life.pending.push_front(message.feed);
@@ -481,6 +486,10 @@ impl Socket {
                         break;
                     }
                 }
+            }
+            if std::mem::take(&mut told) && !full {
+                // An account's news goes before the reading of more: whoever acts on it runs first.
+                tokio::task::yield_now().await;
             }
             if let Some(why) = life.ended.take() {
                 // What the venue said before it ended is not lost with it.
@@ -532,7 +541,8 @@ impl Socket {
                         self.frame = self.frame.wrapping_add(1);
                         life.received(&self.plan, &self.health, frame, self.frame);
                         // As much as is there already, so that a burst costs one turn.
-                        while life.pending.len() < 64 && life.ended.is_none() {
+                        let most = if private { 1 } else { BURST };
+                        while life.pending.len() < most && life.ended.is_none() {
                             match life.link.incoming.next().now_or_never() {
                                 Some(Some(Ok(frame))) => {
                                     self.frame = self.frame.wrapping_add(1);

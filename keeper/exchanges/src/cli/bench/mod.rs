@@ -87,11 +87,18 @@ impl Bench {
             .is_none_or(|wanted| name.contains(wanted.as_str()))
     }
 
-    /// Measures and prints.
+    /// Measures and prints. On one thread: the simulators' own hops between threads would be counted as everybody's.
     ///
     /// # Errors
     /// When no figure has such a name, or one cannot be measured: no ccxt, no node.
-    pub async fn run(self) -> anyhow::Result<()> {
+    pub fn run(self) -> anyhow::Result<()> {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?
+            .block_on(self.measure())
+    }
+
+    async fn measure(self) -> anyhow::Result<()> {
         ensure!(
             NAMES.iter().any(|name| self.wants(name)),
             "no figure's name contains {:?}; there are {}",
