@@ -24,7 +24,7 @@ enum Command {
     /// Reads raw frames, one per line, on standard input and prints normalised events as JSON lines.
     Decode(cli::decode::Decode),
     /// Prints normalised market data and account events as JSON lines.
-    Watch(cli::watch::Watch),
+    Watch(Box<cli::watch::Watch>),
     /// Measures: decode_latency, fill_to_order_latency (beside ccxt.pro), scan_rate, memory.
     Bench(cli::bench::Bench),
     #[command(hide = true)]

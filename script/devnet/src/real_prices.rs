@@ -182,19 +182,22 @@ async fn listen(
                     if ticker.instrument != *instrument {
                         continue;
                     }
-                    // Some venues send only the side that changed.
+                    // Some venues send only what changed.
                     known.bid = ticker.bid.or(known.bid);
                     known.ask = ticker.ask.or(known.ask);
-                    let (Some(bid), Some(ask)) = (known.bid, known.ask) else {
+                    known.bid_size = ticker.bid_size.or(known.bid_size);
+                    known.ask_size = ticker.ask_size.or(known.ask_size);
+                    let level = |price: Option<Decimal>, size: Option<Decimal>| {
+                        price.zip(size).map(|(price, size)| Level { price, size })
+                    };
+                    let (Some(bid), Some(ask)) =
+                        (level(known.bid, known.bid_size), level(known.ask, known.ask_size))
+                    else {
                         continue;
                     };
-                    let level = |price, size: Option<Decimal>| Level {
-                        price,
-                        size: size.unwrap_or_default(),
-                    };
                     let quote = Quote {
-                        bid: level(bid, ticker.bid_size),
-                        ask: level(ask, ticker.ask_size),
+                        bid,
+                        ask,
                         received_at,
                     };
                     quotes.update(venue, &Text::new(symbol), quote);

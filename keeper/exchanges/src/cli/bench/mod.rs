@@ -189,9 +189,9 @@ mod tests {
         assert!(bench(&["--json"]).json);
     }
 
-    #[tokio::test]
-    async fn a_name_there_is_not_is_refused_with_those_there_are() {
-        let error = bench(&["latencies"]).run().await.unwrap_err().to_string();
+    #[test]
+    fn a_name_there_is_not_is_refused_with_those_there_are() {
+        let error = bench(&["latencies"]).run().unwrap_err().to_string();
         assert!(
             error.contains("latencies") && error.contains("decode_latency"),
             "{error}"
