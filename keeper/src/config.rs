@@ -1,9 +1,11 @@
 //! The keeper's configuration. `keeper/keeper.example.toml` explains every key.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use lockstep_exchanges::venues::hyperliquid::MAXIMUM_USERS;
 use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
@@ -11,6 +13,8 @@ use url::Url;
 use crate::confirm::Patience;
 use crate::guard::Limits;
 use crate::plan::GasModel;
+use crate::source::exchange::ExchangeMaster;
+use crate::source::signals::{SignalDoor, SignalSource};
 use crate::submit::fees::Policy;
 
 /// Everything.
@@ -50,9 +54,37 @@ pub struct Config {
     /// Fees.
     #[serde(default)]
     pub fees: Policy,
+    /// Masters who trade on exchanges.
+    #[serde(default)]
+    pub exchange_masters: Vec<ExchangeMaster>,
+    /// How Hyperliquid's limits are kept.
+    #[serde(default)]
+    pub hyperliquid: HyperliquidConfig,
+    /// Private strategies that post signed target states.
+    #[serde(default)]
+    pub signal_sources: Vec<SignalSource>,
+    /// Where they are heard.
+    #[serde(default)]
+    pub signal_door: SignalDoor,
     /// Log filter, unless `RUST_LOG` is set.
     #[serde(default = "default_filter")]
     pub log_filter: String,
+}
+
+/// How Hyperliquid's limits are kept.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HyperliquidConfig {
+    /// Masters whose own streams are followed. With more of them at one address, all are read from the public trades.
+    pub user_streams: usize,
+}
+
+impl Default for HyperliquidConfig {
+    fn default() -> Self {
+        Self {
+            user_streams: MAXIMUM_USERS,
+        }
+    }
 }
 
 /// RPC endpoints.
@@ -144,6 +176,33 @@ impl Config {
             self.confirm.confirmations > 0,
             "`confirm.confirmations` is 0: a job's own block is its first confirmation, so give at least 1"
         );
+        self.check_sources()
+    }
+
+    fn check_sources(&self) -> anyhow::Result<()> {
+        let mut names = BTreeSet::new();
+        for source in &self.signal_sources {
+            source.check()?;
+            anyhow::ensure!(
+                names.insert(source.name.as_str()),
+                "two signal sources are called {:?}: give each a name of its own",
+                source.name
+            );
+        }
+        let masters = self.exchange_masters.iter().map(|master| master.strategy);
+        let sources = self.signal_sources.iter().map(|source| source.strategy);
+        let mut strategies = BTreeSet::new();
+        for strategy in masters.chain(sources) {
+            anyhow::ensure!(
+                strategies.insert(strategy),
+                "strategy {strategy} has two sources: they would overwrite each other, so give it one of `exchange_masters` and `signal_sources`"
+            );
+        }
+        anyhow::ensure!(
+            self.signal_sources.is_empty() || self.signal_door.listen != self.listen,
+            "`signal_door.listen` is the internal door's address {}: give it another port",
+            self.listen
+        );
         Ok(())
     }
 }
@@ -198,6 +257,36 @@ mod tests {
         let config: Config = lockstep_service::config::load(Some(path.as_ref()), "NO_SUCH_PREFIX").unwrap();
         config.check().unwrap();
         assert_eq!(config.rpc.websocket().unwrap().scheme(), "ws");
+    }
+
+    fn checked(text: &str) -> anyhow::Result<()> {
+        let directory = tempfile::tempdir()?;
+        let path = directory.path().join("k.toml");
+        let text = format!("deployment='d'\njournal='j'\n{text}\n[rpc]\nurls=['http://x']");
+        std::fs::write(&path, text)?;
+        let config: Config = lockstep_service::config::load(Some(&path), "NO_SUCH_PREFIX")?;
+        config.check()
+    }
+
+    #[test]
+    fn sources_that_would_get_in_each_other_s_way_are_refused_with_what_to_do() {
+        let source = |name: &str, strategy: u32, markets: &str| {
+            format!("[[signal_sources]]\nname='{name}'\nstrategy={strategy}\nmarkets=[{markets}]\n")
+        };
+        checked(&source("alpha", 1, "'ETH-USD'")).unwrap();
+        let same_name = source("alpha", 1, "'ETH-USD'") + &source("alpha", 2, "'ETH-USD'");
+        let same_strategy = source("alpha", 1, "'ETH-USD'") + &source("beta", 1, "'ETH-USD'");
+        let same_address = source("alpha", 1, "'ETH-USD'") + "[signal_door]\nlisten='127.0.0.1:8091'\n";
+        for (text, said) in [
+            (same_name, "two signal sources are called \"alpha\""),
+            (same_strategy, "strategy 1 has two sources"),
+            (source("al/pha", 1, "'ETH-USD'"), "small letters"),
+            (source("alpha", 1, ""), "`markets` is empty"),
+            (same_address, "give it another port"),
+        ] {
+            let error = checked(&text).unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+        }
     }
 
     #[test]

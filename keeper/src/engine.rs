@@ -35,6 +35,7 @@ use crate::chain::{Head, Rpc, RpcError, views};
 use crate::config::Pace;
 use crate::confirm::{News, Tracker};
 use crate::guard::{self, Limits, Sight, Verdict};
+use crate::journal::sources::ExchangeState;
 use crate::journal::{Attestation, Journal, JournalError};
 use crate::plan::{self, Decision, GasModel, Sink as _, Why};
 use crate::relay::{self, Relay};
@@ -116,8 +117,19 @@ pub enum Command {
     Signal {
         /// What was seen.
         seen: Seen,
+        /// Of a master on an exchange: which state it is, to be remembered with it.
+        exchange: Option<Box<ExchangeState>>,
         /// Hears whether it is written down.
         answer: oneshot::Sender<Result<(), SignalRefused>>,
+    },
+    /// The index of a strategy's market by its name; none while the chain shows none.
+    MarketOf {
+        /// Strategy.
+        strategy: StrategyId,
+        /// E.g. `ETH-USD`.
+        symbol: String,
+        /// Hears it.
+        answer: oneshot::Sender<Option<MarketIndex>>,
     },
 }
 
@@ -324,7 +336,11 @@ impl Engine {
                 Some(command) = commands.recv() => {
                     match command {
                         Command::Relay => survive(self.relays().await)?,
-                        Command::Signal { seen, answer } => survive(self.on_signal(seen, answer).await)?,
+                        Command::Signal { seen, exchange, answer } => survive(self.on_signal(seen, exchange.as_deref(), answer).await)?,
+                        Command::MarketOf { strategy, symbol, answer } => {
+                            // Who asked may have stopped listening.
+                            let _ = answer.send(self.book.market_of(strategy, &symbol));
+                        }
                     }
                     false
                 }
@@ -652,9 +668,10 @@ impl Engine {
     async fn on_signal(
         &mut self,
         seen: Seen,
+        exchange: Option<&ExchangeState>,
         answer: oneshot::Sender<Result<(), SignalRefused>>,
     ) -> Result<(), EngineError> {
-        let taken = self.take_signal(seen).await?;
+        let taken = self.take_signal(seen, exchange).await?;
         // Who asked may have stopped listening: the signal counts all the same.
         let _ = answer.send(taken);
         if let Err(refused) = taken {
@@ -669,7 +686,11 @@ impl Engine {
     }
 
     /// Checks a signal and writes it down.
-    async fn take_signal(&mut self, seen: Seen) -> Result<Result<(), SignalRefused>, EngineError> {
+    async fn take_signal(
+        &mut self,
+        seen: Seen,
+        exchange: Option<&ExchangeState>,
+    ) -> Result<Result<(), SignalRefused>, EngineError> {
         let Some(known) = self.book.strategies.get(&seen.strategy) else {
             return Ok(Err(SignalRefused::UnknownStrategy));
         };
@@ -710,7 +731,7 @@ impl Engine {
             observed_at: seen.observed_at,
             sequence: None,
         };
-        self.journal.attest(&attestation).await?;
+        self.journal.attest(&attestation, exchange).await?;
         self.attestations.insert(pair, attestation);
         Ok(Ok(()))
     }

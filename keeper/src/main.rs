@@ -95,6 +95,19 @@ async fn start(cli: Cli) -> anyhow::Result<()> {
                     job.id, job.nonce, job.state, job.kind, job.cause
                 )?;
             }
+            for (name, standing) in journal.signal_sources().await? {
+                let sequence = standing
+                    .sequence
+                    .map_or("none".to_owned(), |last| last.to_string());
+                match standing.broken {
+                    None => writeln!(out, "signal source {name}: sequence {sequence}")?,
+                    Some(broken) => writeln!(
+                        out,
+                        "signal source {name}: sequence {sequence}, BROKEN since {}: {}",
+                        broken.since_ms, broken.reason
+                    )?,
+                }
+            }
             print(&mut out, &journal, lines).await
         }
         Command::Journal { lines } => {

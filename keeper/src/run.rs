@@ -20,7 +20,10 @@ use crate::engine::{Engine, Health, Parts};
 use crate::journal::Journal;
 use crate::relay::door::Door;
 use crate::relay::validate::Validator;
+use crate::source::board::Board;
+use crate::source::exchange;
 use crate::source::perp_v2::{Feed, PerpV2};
+use crate::source::signals::SignalSources;
 use crate::submit::Submitter;
 use crate::submit::key::Key;
 
@@ -132,6 +135,27 @@ pub async fn run(
     let (masters, masters_seen) = watch::channel(BTreeSet::<Address>::new());
     let (observe, observations) = mpsc::channel(1_024);
     let (command, commands) = mpsc::channel(256);
+    // Only those who hand something in keep the queue open.
+    let context = exchange::Context {
+        commands: command.clone(),
+        journal: journal.clone(),
+        stop: stop.clone(),
+    };
+    let groups = exchange::arrange(config.exchange_masters, config.hyperliquid.user_streams);
+    let mut board = Board {
+        masters: groups
+            .iter()
+            .flat_map(|group| group.all())
+            .map(|followed| followed.board.clone())
+            .collect(),
+        signals: None,
+    };
+    board.masters.sort_by_key(|master| master.strategy);
+    if !config.signal_sources.is_empty() {
+        let signals = SignalSources::open(&config.signal_sources, &journal, command.clone()).await?;
+        signals.listen(config.signal_door.listen, stop.clone()).await?;
+        board.signals = Some(signals);
+    }
 
     let door = Door {
         journal: journal.clone(),
@@ -139,6 +163,7 @@ pub async fn run(
         commands: command,
         health: health_seen,
         metrics: render,
+        board,
         token: config.token.clone(),
     };
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
@@ -165,6 +190,11 @@ pub async fn run(
         };
         tokio::spawn(feed.run(observe, stop.clone()));
     }
+
+    for group in groups {
+        tokio::spawn(group.run(context.clone()));
+    }
+    drop(context);
 
     let engine = Engine::new(Parts {
         rpc,

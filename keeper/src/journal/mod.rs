@@ -5,6 +5,8 @@
 //! page cache); a power cut may lose the last commits, and then the nonce comes from the chain and mirroring the same
 //! state again moves nothing. What a follower was told is accepted is written with `FULL`.
 
+pub mod sources;
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -16,6 +18,8 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
 use sqlx::{Row as _, Sqlite, SqlitePool, Transaction};
+
+use sources::ExchangeState;
 
 /// Why the journal cannot be used. The keeper stops acting then: what cannot be written down is not done.
 #[derive(Debug, thiserror::Error)]
@@ -877,12 +881,22 @@ impl Journal {
         Ok(newest.map(unsigned))
     }
 
-    /// Writes down a state to be attested, in the place of an older one of the same market.
+    /// Writes down a state to be attested, in the place of an older one of the same market; with it, in one transaction,
+    /// which state of a master on an exchange it is, if it is one.
     ///
     /// # Errors
     /// When it cannot be written; then it was not taken.
-    pub async fn attest(&self, attestation: &Attestation) -> Result<(), JournalError> {
+    pub async fn attest(
+        &self,
+        attestation: &Attestation,
+        exchange: Option<&ExchangeState>,
+    ) -> Result<(), JournalError> {
         let mut tx = self.begin().await?;
+        if let Some(state) = exchange {
+            sources::insert_exchange_state(&mut tx, state)
+                .await
+                .map_err(|e| self.error(e))?;
+        }
         sqlx::query(
             "INSERT OR REPLACE INTO attestations (strategy, market, leverage, observed_at, sequence) \
              VALUES (?, ?, ?, ?, ?)",
@@ -1360,8 +1374,8 @@ mod tests {
             observed_at: 2_000,
             ..first.clone()
         };
-        journal.attest(&first).await.unwrap();
-        journal.attest(&second).await.unwrap();
+        journal.attest(&first, None).await.unwrap();
+        journal.attest(&second, None).await.unwrap();
         assert_eq!(journal.attestations().await.unwrap(), [second]);
         journal.attested(1, 0, 1_000).await.unwrap();
         assert_eq!(

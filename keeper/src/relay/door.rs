@@ -14,6 +14,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use lockstep_contracts::relay::{RelayState, RelayStatus, SignedIntent, SignedMandate};
 use lockstep_contracts::units::Wad;
+use lockstep_exchanges::signal_door::MendError;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -22,6 +23,7 @@ use tracing::{info, warn};
 use super::validate::{ValidateError, Validator};
 use crate::engine::{Command, Health, Seen, SignalRefused};
 use crate::journal::{Journal, JournalError};
+use crate::source::board::{Board, Shown};
 
 /// Bodies are a few kilobytes; a contract account's signature may be larger.
 const MAX_BODY: usize = 64 * 1024;
@@ -43,6 +45,8 @@ pub struct Door {
     pub health: watch::Receiver<Health>,
     /// Metrics.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// What the sources outside the chain show.
+    pub board: Board,
     /// Bearer token.
     pub token: Option<SecretString>,
 }
@@ -123,6 +127,7 @@ impl Door {
             .route("/v1/relay/intent", post(intent))
             .route("/v1/relay/{id}", get(status))
             .route("/v1/signal", post(signal))
+            .route("/v1/signal-sources/{name}/mend", post(mend))
             .layer(DefaultBodyLimit::max(MAX_BODY))
             .layer(middleware::from_fn_with_state(self.clone(), authorise));
         Router::new()
@@ -235,7 +240,11 @@ async fn signal(State(door): State<Door>, body: Bytes) -> Result<StatusCode, Fai
         observed_at: attest.observed_at,
     };
     door.commands
-        .try_send(Command::Signal { seen, answer })
+        .try_send(Command::Signal {
+            seen,
+            exchange: None,
+            answer,
+        })
         .map_err(|_| unavailable("busy", "the keeper is busy; send it again"))?;
     match tokio::time::timeout(SIGNAL_WAIT, taken).await {
         Ok(Ok(Ok(()))) => Ok(StatusCode::ACCEPTED),
@@ -264,11 +273,70 @@ impl From<SignalRefused> for Failure {
     }
 }
 
-async fn healthz(State(door): State<Door>) -> Json<Health> {
-    Json(door.health.borrow().clone())
+/// How a signal source is mended.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct Mend {
+    forget_sequence: bool,
 }
 
-async fn readyz(State(door): State<Door>) -> (StatusCode, Json<Health>) {
+/// Takes from a broken signal source again. Only with a token: it decides who moves followers.
+async fn mend(
+    State(door): State<Door>,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Result<StatusCode, Failure> {
+    if door.token.is_none() {
+        let detail = "signal sources are mended only at a keeper that has a token";
+        return Err(Failure::new(StatusCode::FORBIDDEN, "signals-off", detail));
+    }
+    let mend: Mend = if body.is_empty() {
+        Mend::default()
+    } else {
+        parse(&body)?
+    };
+    let Some(signals) = &door.board.signals else {
+        return Err(MendError::Unknown(name).into());
+    };
+    signals.mend(&name, mend.forget_sequence).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+impl From<MendError> for Failure {
+    fn from(error: MendError) -> Self {
+        let (status, code) = match error {
+            MendError::Unknown(_) => (StatusCode::NOT_FOUND, "unknown-source"),
+            MendError::NotBroken(_) => (StatusCode::CONFLICT, "not-broken"),
+            MendError::NotKept { .. } => (StatusCode::SERVICE_UNAVAILABLE, "journal-unavailable"),
+        };
+        Self::new(status, code, error.to_string())
+    }
+}
+
+/// What the loop tells, and the sources outside the chain.
+#[derive(Serialize)]
+struct Report {
+    #[serde(flatten)]
+    health: Health,
+    #[serde(flatten)]
+    sources: Shown,
+}
+
+impl Door {
+    fn report(&self, health: Health) -> Json<Report> {
+        Json(Report {
+            health,
+            sources: self.board.shown(),
+        })
+    }
+}
+
+async fn healthz(State(door): State<Door>) -> Json<Report> {
+    let health = door.health.borrow().clone();
+    door.report(health)
+}
+
+async fn readyz(State(door): State<Door>) -> (StatusCode, Json<Report>) {
     let health = door.health.borrow().clone();
     let ready = health.problem.is_none() && health.looked.is_some_and(|at| at.elapsed() < READY_AGE);
     (
@@ -277,11 +345,12 @@ async fn readyz(State(door): State<Door>) -> (StatusCode, Json<Health>) {
         } else {
             StatusCode::SERVICE_UNAVAILABLE
         },
-        Json(health),
+        door.report(health),
     )
 }
 
 async fn render(State(door): State<Door>) -> String {
+    door.board.gauges();
     (door.metrics)()
 }
 

@@ -1,7 +1,11 @@
 //! Where masters' state changes come from. A source only says *that* something changed; what the state is now is always
 //! read again, so a change seen twice does nothing and a missed one is repaired by the next look.
 
+pub mod board;
+pub mod exchange;
+mod hand_in;
 pub mod perp_v2;
+pub mod signals;
 
 use std::collections::BTreeSet;
 use std::time::Instant;

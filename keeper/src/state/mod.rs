@@ -321,6 +321,14 @@ impl Book {
             .filter(|strategy| self.is_awake(strategy))
     }
 
+    /// The index of a strategy's market by its name.
+    #[must_use]
+    pub fn market_of(&self, strategy: StrategyId, symbol: &str) -> Option<MarketIndex> {
+        let markets = &self.strategies.get(&strategy)?.markets;
+        let index = markets.iter().position(|market| market.symbol == symbol)?;
+        MarketIndex::try_from(index).ok()
+    }
+
     /// Whether every vault of a strategy is held back by a breaker; where only some are, sizing cuts those.
     #[must_use]
     pub fn growth_stopped(&self, strategy: &Strategy) -> bool {

@@ -62,10 +62,16 @@ pub(crate) async fn post<T: Serialize + Sync>(
     .await
 }
 
-async fn get(stack: &Stack, path: &str) -> anyhow::Result<Value> {
+/// What the keeper's door answers, whatever its status.
+pub(crate) async fn get(stack: &Stack, path: &str) -> anyhow::Result<Value> {
+    Ok(serde_json::from_str(&text(stack, path).await?)?)
+}
+
+/// The same as text.
+pub(crate) async fn text(stack: &Stack, path: &str) -> anyhow::Result<String> {
     let url = stack.services.keeper_url()?.join(path)?;
     let answer = reqwest::Client::new().get(url).bearer_auth(KEEPER_TOKEN).send();
-    Ok(answer.await?.json().await?)
+    Ok(answer.await?.text().await?)
 }
 
 /// Waits until the keeper has completed looks at this many more blocks: what it was to do again, it would have done.

@@ -172,13 +172,15 @@ async fn a_reorganisation_is_repaired() -> anyhow::Result<()> {
     at_leverage(&stack, &master, account, 20_000).await?;
     let vault = IStrategyVault::new(master.vault, stack.chain.provider());
     let batch = async || -> anyhow::Result<Option<(u64, B256)>> {
-        let events = vault.BatchMirrored_filter().from_block(0).query().await?;
-        anyhow::ensure!(events.len() <= 1, "{} batches", events.len());
+        // A look between the reorganisation and its being noticed may send another: it finds everybody where they belong.
+        let mut events = vault.BatchMirrored_filter().from_block(0).query().await?;
+        events.retain(|(batch, _)| !batch.netSize.is_zero());
+        anyhow::ensure!(events.len() <= 1, "{} batches moved somebody", events.len());
         Ok(events
             .first()
             .and_then(|(_, log)| Some((log.block_number?, log.block_hash?))))
     };
-    let (block, gone) = batch().await?.context("no batch")?;
+    let (block, gone) = eventually("the batch's log", PATIENCE, batch).await?;
     // A block that comes between the question and the reorganisation leaves the batch where it was: once more then.
     eventually("the batch to be reorganised away", PATIENCE, async || {
         let depth = stack.chain.height().await? - block + 1;
@@ -197,7 +199,7 @@ async fn a_reorganisation_is_repaired() -> anyhow::Result<()> {
         log.contains("reorganised away") || log.contains("handed over again"),
         "{log}"
     );
-    assert_eq!(batches(&stack, &master).await?, 1);
+    batch().await?.context("the batch is gone again")?;
     Ok(())
 }
 

@@ -3,8 +3,10 @@
 
 mod common;
 mod copying;
+mod exchange_masters;
 mod forced;
 mod gas;
 mod journal;
+mod signal_sources;
 mod signals;
 mod sizing;

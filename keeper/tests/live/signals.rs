@@ -17,12 +17,12 @@ use crate::common::{ETH, follow, keeper_with, log, looked_again, post};
 const KEEPER: u8 = 2;
 
 /// A strategy whose master the chain cannot read.
-struct Signed {
-    id: U256,
-    vault: Address,
+pub(crate) struct Signed {
+    pub(crate) id: U256,
+    pub(crate) vault: Address,
 }
 
-async fn register(stack: &Stack) -> anyhow::Result<Signed> {
+pub(crate) async fn register(stack: &Stack) -> anyhow::Result<Signed> {
     let plan = MASTERS.first().context("a plan")?;
     let account = Role::Master(0).account()?;
     let call = plan.registration(stack.deployment.venue, Address::ZERO, vec![0]);
@@ -39,7 +39,7 @@ async fn register(stack: &Stack) -> anyhow::Result<Signed> {
     })
 }
 
-async fn join(stack: &Stack, strategy: &Signed, index: u64) -> anyhow::Result<u32> {
+pub(crate) async fn join(stack: &Stack, strategy: &Signed, index: u64) -> anyhow::Result<u32> {
     let follower = stack.follower(index)?;
     let mandate = wide_mandate(
         follower.address(),
@@ -63,13 +63,18 @@ async fn signal(stack: &Stack, strategy: &Signed, leverage: &str, observed_at: u
     Ok(())
 }
 
-async fn stored(stack: &Stack, strategy: &Signed) -> anyhow::Result<IMirrorEngine::StoredSignal> {
+pub(crate) async fn stored(stack: &Stack, strategy: &Signed) -> anyhow::Result<IMirrorEngine::StoredSignal> {
     let engine = IMirrorEngine::new(stack.deployment.engine, stack.chain.provider());
     Ok(engine.signalOf(strategy.id, 0).call().await?)
 }
 
 /// Waits for a side: the sign of an account's size.
-async fn on_side(stack: &Stack, strategy: &Signed, account: u32, sign: i128) -> anyhow::Result<()> {
+pub(crate) async fn on_side(
+    stack: &Stack,
+    strategy: &Signed,
+    account: u32,
+    sign: i128,
+) -> anyhow::Result<()> {
     let vault = IStrategyVault::new(strategy.vault, stack.chain.provider());
     eventually(
         &format!("account {account} to be on side {sign}"),

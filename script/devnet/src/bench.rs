@@ -52,7 +52,16 @@ impl Figure {
 }
 
 /// Names of the benchmarks.
-pub const NAMES: [&str; 4] = ["gas", "keeper_latency", "indexer_rate", "end_to_end_latency"];
+pub const NAMES: [&str; 8] = [
+    "gas",
+    "keeper_latency",
+    "indexer_rate",
+    "end_to_end_latency",
+    "decode_latency",
+    "fill_to_order_latency",
+    "scan_rate",
+    "memory",
+];
 
 /// Followers per strategy.
 const SIZES: [u64; 5] = [1, 10, 50, 200, 1_000];
@@ -82,7 +91,12 @@ pub async fn run(
         ("indexer_rate", "lockstep-indexer"),
     ] {
         if wanted(&[name]) {
-            of_program(layout, program, &mut report).await?;
+            of_program(layout, program, &["bench", "--json"], &mut report).await?;
+        }
+    }
+    for name in ["decode_latency", "fill_to_order_latency", "scan_rate", "memory"] {
+        if wanted(&[name]) {
+            of_program(layout, "exchanges", &["bench", name, "--json"], &mut report).await?;
         }
     }
     if wanted(&["end_to_end_latency"]) {
@@ -93,9 +107,14 @@ pub async fn run(
 }
 
 /// A program's own benchmark: `bench --json` prints one figure a line.
-async fn of_program(layout: &Layout, name: &str, report: &mut impl FnMut(Figure)) -> anyhow::Result<()> {
+async fn of_program(
+    layout: &Layout,
+    name: &str,
+    arguments: &[&str],
+    report: &mut impl FnMut(Figure),
+) -> anyhow::Result<()> {
     let output = tokio::process::Command::new(layout.program(name)?)
-        .args(["bench", "--json"])
+        .args(arguments)
         .current_dir(layout.root())
         .output()
         .await?;

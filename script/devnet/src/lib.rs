@@ -30,6 +30,7 @@ pub mod masters;
 pub mod process;
 pub mod proxy;
 pub mod random;
+pub mod real_prices;
 pub mod relay;
 pub mod services;
 pub mod setup;

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::chain::{Account, Chain};
 use crate::masters::{MasterPlan, Style};
+use crate::real_prices::{RealPrices, towards};
 use crate::venue::{PricePath, Venue};
 
 /// A master who trades.
@@ -37,12 +38,16 @@ pub struct Live {
     pub seed: u64,
     /// Time between two prices.
     pub step: Duration,
+    /// Real prices, which the local ones follow while there are any.
+    pub real: Option<RealPrices>,
 }
 
 struct Feed {
     path: PricePath,
     round: u64,
     prices: VecDeque<u64>,
+    /// Whether the last price followed the real one: the change of it is said.
+    is_real: bool,
 }
 
 impl Live {
@@ -66,6 +71,10 @@ impl Live {
                     path: PricePath::new(self.seed.wrapping_add(number), anchor),
                     round: history.round,
                     prices: history.prices.into(),
+                    is_real: self
+                        .real
+                        .as_ref()
+                        .is_some_and(|real| real.price(symbol).is_some()),
                 },
             );
         }
@@ -104,7 +113,21 @@ impl Live {
         let Some(last) = feed.prices.back() else {
             return Ok(());
         };
-        let next = feed.path.next(feed.round + 1, *last);
+        let real = self.real.as_ref().and_then(|real| real.price(symbol));
+        let was_real = std::mem::replace(&mut feed.is_real, real.is_some());
+        let next = if let Some((price, venues)) = real {
+            if !was_real {
+                println!("==> {symbol} follows {venues} real exchanges");
+            }
+            towards(*last, price)
+        } else {
+            if was_real {
+                println!(
+                    "==> {symbol}: no exchange answers any more; it follows the seeded path until one does"
+                );
+            }
+            feed.path.next(feed.round + 1, *last)
+        };
         self.venue
             .set_price(&self.chain, &self.arbitrageur, symbol, next)
             .await?;

@@ -38,6 +38,9 @@ enum Command {
         /// Prices, followers and their bounds follow from it.
         #[arg(long, default_value_t = 2026)]
         seed: u64,
+        /// Prices follow those of real exchanges while the internet reaches them.
+        #[arg(long)]
+        live: bool,
     },
     /// Deploys the chain that the tests and new stacks load, unless that is done.
     Prepare,
@@ -73,7 +76,8 @@ fn failure(error: &anyhow::Error) -> ExitCode {
 }
 
 async fn run(arguments: Arguments, stop: CancellationToken) -> anyhow::Result<()> {
-    logs::init(logs::Format::Pretty, "info")?;
+    // `up --live` says in its own words whether exchanges answer; each attempt at each of them would drown that.
+    logs::init(logs::Format::Pretty, "info,lockstep_exchanges=error")?;
     let layout = Layout::find()?;
     match arguments.command {
         Command::Up {
@@ -82,6 +86,7 @@ async fn run(arguments: Arguments, stop: CancellationToken) -> anyhow::Result<()
             port,
             followers,
             seed,
+            live,
         } => {
             let options = UpOptions {
                 fresh,
@@ -89,6 +94,7 @@ async fn run(arguments: Arguments, stop: CancellationToken) -> anyhow::Result<()
                 port,
                 followers,
                 seed,
+                live,
             };
             up(&layout, &options, stop).await
         }

@@ -20,6 +20,7 @@ use crate::layout::Layout;
 use crate::live::{Live, LiveMaster};
 use crate::masters::MASTERS;
 use crate::process::{Program, eventually, free_port, stop_left_over, supervise};
+use crate::real_prices::RealPrices;
 use crate::relay::Api;
 use crate::services::Services;
 use crate::setup::{account_count, draw, follow, register};
@@ -41,6 +42,8 @@ pub struct UpOptions {
     pub followers: u64,
     /// Prices, followers and their bounds follow from it.
     pub seed: u64,
+    /// Local prices follow those of real exchanges.
+    pub live: bool,
 }
 
 struct Files {
@@ -250,6 +253,10 @@ async fn run(
         }
         fund_demo_wallets(chain, &venue, &owner).await?;
 
+        let real = options.live.then(RealPrices::start).transpose()?;
+        if let Some(real) = &real {
+            say(&real.first_word().await);
+        }
         let live = Live {
             chain: chain.clone(),
             venue: venue.clone(),
@@ -257,6 +264,7 @@ async fn run(
             masters,
             seed: options.seed,
             step: Duration::from_secs(2),
+            real,
         };
         if options.check {
             say("Checking: every master trades, every follower must follow, every NAV point must agree");
